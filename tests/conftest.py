@@ -2,25 +2,90 @@
 
 from __future__ import annotations
 
+import json
+import os
+import platform
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PROJECT_PARTS = ("arrcoc_core", "training", "experiments", "pyproject.toml", "requirements.lock", ".training.starter")
+# What a project is made of; tests copy it, edit the copy and launch in it.
+PROJECT_PARTS = (
+    "arrcoc_core",
+    "arrcoc_gui",
+    "training",
+    "experiments",
+    "pyproject.toml",
+    "requirements.lock",
+    ".training.starter",
+)
+FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the acceptance tests at full size and write acceptance.json")
+    parser.addoption(
+        "--full", action="store_true", help="acceptance at full size; figures go to acceptance.json"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        _skips.append(f"{report.nodeid}: {report.longrepr[2]}")
+
+
+_skips: list[str] = []
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A test skipped for something that the set-up should have installed is a failure, not a pass."""
+    missing = [skip for skip in _skips if "hardware:" not in skip]
+    if missing:
+        print(
+            "\nskipped for a missing dependency (run `make test`, which installs it):", *missing, sep="\n  "
+        )
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    figures = session.config.stash[FIGURES]
+    if session.config.getoption("--full") and figures:
+        written = {
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": {
+                "cores": os.cpu_count(),
+                "platform": platform.platform(),
+                "python": sys.version.split()[0],
+            },
+            "passed": session.testsfailed == 0,
+            "figures": figures,
+        }
+        path = REPOSITORY / "acceptance.json"
+        path.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        print(f"\nfigures: {path.name}")
 
 
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
-    """True under `make acceptance`: every size as the issue states it; False: a reduced version of the same test."""
+    """True under `make acceptance`: every size as it is promised; False: a reduced version of the same test."""
     return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """`figures("name", key=value, …)` keeps what was measured for acceptance.json and prints it."""
+    store = request.config.stash[FIGURES]
+
+    def record(name: str, **values: object) -> None:
+        store.setdefault(name, {}).update(values)
+        print(f"{name}: {json.dumps(values, default=str)}")
+
+    return record
 
 
 @pytest.fixture
@@ -42,9 +107,7 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
 
 @pytest.fixture
 def project(make_project: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of this project, with the working directory in it and no ARRCOC_* of the developer's shell."""
-    import os
-
+    """A copy of this project: the working directory, with no ARRCOC_* or WANDB_* of the developer's shell."""
     for name in [key for key in os.environ if key.startswith(("ARRCOC_", "WANDB_"))]:
         monkeypatch.delenv(name)
     root = make_project()
@@ -54,5 +117,5 @@ def project(make_project: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def arrcoc() -> list[str]:
-    """The command line as a subprocess prefix."""
+    """The command line as the start of a subprocess's argument list."""
     return [sys.executable, "-m", "arrcoc_core.cli"]

@@ -1,0 +1,31 @@
+# Two commands: `make run` opens the app on quickstart, `make test` passes the tests. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.PHONY: run test check acceptance lock clean
+
+run:
+	@$(PYTHON) scripts/run.py
+
+test: .setup-test check
+	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q
+
+# Every line under "Shows" at full size; the figures go to acceptance.json.
+acceptance: .setup-test
+	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q tests/acceptance --full
+
+check: .setup-test
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check --quiet .
+	@$(VENV)/pyright
+
+lock:
+	@$(VENV)/python scripts/lock.py
+
+# Runs and checkpoints in .arrcoc/ are yours and stay.
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
+
+.PHONY: .setup-test
+.setup-test:
+	@$(PYTHON) scripts/setup.py test
