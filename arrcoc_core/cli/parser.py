@@ -1,0 +1,179 @@
+"""The commands and their options, as one argparse tree.
+
+Nothing here imports a command: `load_command` does, by name, when its turn comes. `Command` rows are the single list
+from which the parser, the help page and the shell completion are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from typing import NoReturn
+
+Handler = Callable[[argparse.Namespace], int]
+
+# name -> module and function below arrcoc_core.cli
+COMMANDS = {
+    "home": "home:home",
+    "list": "experiments:list_experiments",
+    "show": "show:show",
+    "new": "experiments:new",
+    "plan": "plan:show_plan",
+    "launch": "launch:launch_experiment",
+    "runs": "runs:list_runs",
+    "monitor": "monitor:monitor",
+    "metrics": "metrics:metrics",
+    "logs": "logs:logs",
+    "cancel": "cancel:cancel",
+    "diff": "diff:diff",
+    "gui": "gui:gui",
+    "completion": "completion:completion",
+}
+RUN_HELP = "a run id or the start of one, an experiment's name (its latest run), or 'latest'"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with a nearest-match hint for a misspelt command."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice" in message and "'" in message:
+            import difflib
+
+            typed = message.split("'")[1]
+            near = difflib.get_close_matches(typed, COMMANDS, n=1)
+            hint = f"Did you mean 'arrcoc {near[0]}'?" if near else "'arrcoc --help' lists the commands."
+            message = f"there is no command '{typed}'. {hint}"
+        super().error(message)
+
+
+def load_command(name: str) -> Handler:
+    """The function that carries out a command; imports its module."""
+    module, function = COMMANDS[name].split(":")
+    handler: Handler = getattr(importlib.import_module(f"arrcoc_core.cli.{module}"), function)
+    return handler
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="arrcoc",
+        description="Declare a vision-language experiment as a Python value, launch it, watch it learn.",
+        epilog="Exit codes: 0 done, 1 the job failed, 2 wrong usage or configuration. 'arrcoc' alone says how things stand.",
+    )
+    parser.set_defaults(command="home")
+    _json(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, summary: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        command.set_defaults(command=name)
+        return command
+
+    command = add("list", "list the experiments found in experiments/")
+    _json(command)
+
+    command = add("show", "show an experiment's values and where each comes from, or what a run came to")
+    _named(command, "name", "experiment", "an experiment, or a run")
+    _sets(command)
+    _json(command)
+
+    command = add("new", "write a small experiment file to start from and open it in your editor")
+    command.add_argument("name", metavar="NAME", help="name of the new experiment")
+    _named(command, "--from", "experiment", "the experiment to vary (default: quickstart)", default="quickstart", dest="source")
+    command.add_argument("--no-open", action="store_true", help="only write the file")
+
+    command = add("plan", "show what a launch would do: steps, time, cost, environment; changes nothing")
+    _named(command, "name", "experiment", "an experiment or a sweep (default: default)", nargs="?", default="default")
+    _sets(command)
+    _json(command)
+
+    command = add("launch", "start an experiment, or every point of a sweep, in the background")
+    _named(command, "name", "experiment", "an experiment or a sweep (default: default)", nargs="?", default=None)
+    _sets(command)
+    command.add_argument("-w", "--watch", action="store_true", help="follow it until it ends; exit code 1 if it fails")
+    _json(command)
+
+    command = add("runs", "list the runs, newest first")
+    command.add_argument("-n", "--limit", type=_positive, default=None, metavar="N", help="only the newest N")
+    _json(command)
+
+    command = add("monitor", "watch a run: state, progress, time left, curves, log")
+    _run_argument(command, optional=True)
+    _json(command, "print its present state once, as JSON")
+
+    command = add("metrics", "print a run's metrics, one row a step")
+    _run_argument(command)
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="as CSV: trainer/step first, columns sorted")
+    _json(form)
+
+    command = add("logs", "print what a run has logged")
+    _run_argument(command)
+    command.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    _json(command, "one JSON object a line")
+
+    command = add("cancel", "stop a run, a sweep, or everything")
+    _run_argument(command, optional=True, extra="; or a sweep's name")
+    command.add_argument("--all", action="store_true", help="every run that has not ended")
+    command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+    command = add("diff", "compare two experiments or runs: values that differ, results side by side")
+    _named(command, "a", "any", "an experiment or a run")
+    _named(command, "b", "any", "another")
+    _json(command)
+
+    command = add("gui", "open the desktop app")
+    _named(command, "--experiment", "experiment", "the experiment to select", default=None)
+
+    command = add("completion", "print a completion script for your shell")
+    command.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="the shell")
+    command.epilog = 'For bash: eval "$(arrcoc completion bash)" in ~/.bashrc.'
+    return parser
+
+
+def _named(
+    parser: argparse.ArgumentParser,
+    flag: str,
+    kind: str,
+    summary: str,
+    *,
+    nargs: str | None = None,
+    default: str | None = None,
+    dest: str | None = None,
+) -> None:
+    """An argument whose completions are names found at completion time; `kind` is read by `completion`."""
+    options: dict[str, str | None] = {"default": default, "nargs": nargs, "help": summary, "metavar": "NAME"}
+    if dest is not None:
+        options["dest"] = dest
+    action = parser.add_argument(flag, **options)  # pyright: ignore[reportArgumentType]
+    action.names_kind = kind  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _run_argument(parser: argparse.ArgumentParser, *, optional: bool = False, extra: str = "") -> None:
+    action = parser.add_argument(
+        "run", metavar="RUN", nargs="?" if optional else None, default=None, help=RUN_HELP + extra
+    )
+    action.names_kind = "run"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _sets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="PATH=VALUE",
+        help="change a value for this once, as in tokens.keep=4; may be repeated",
+    )
+
+
+def _json(parser: argparse._ActionsContainer, summary: str = "print JSON for programs") -> None:  # pyright: ignore[reportPrivateUsage]
+    parser.add_argument("--json", action="store_true", help=summary)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("give a number from 1 up")
+    return value
