@@ -1,0 +1,352 @@
+"""An experiment as a value: what a researcher writes in `experiments/`, and what `training/` reads.
+
+    from arrcoc_core import Experiment, Tokens
+
+    small = Experiment(name="small", tokens=Tokens(keep=4))
+    wider = small.but(name="wider", tokens=small.tokens.but(keep=8))
+
+Every field may be left out: it then comes from `.training`, else from the built-in default (`resolving.py`).
+`model`, `tokens`, `data`, `train` and `evaluation` decide the result and are the experiment's identity; the other
+sections say where it runs and what it leaves behind (`identity.py`).
+"""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from arrcoc_core.values import INHERIT, Value, value
+
+BaseName = Literal[
+    "tiny",
+    "Qwen/Qwen3-VL-2B-Instruct",
+    "Qwen/Qwen3-VL-4B-Instruct",
+    "Qwen/Qwen3-VL-8B-Instruct",
+    "Qwen/Qwen3-VL-30B-A3B-Instruct",
+]
+GpuName = Literal["T4", "L4", "A100", "A100-80GB", "H100"]
+Device = Literal["auto", "cpu", "cuda"]
+
+Whole = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/,+=-]*$", max_length=120)]
+
+
+@value
+class Model(Value):
+    """The base that stays as it is; only the selector in front of it learns."""
+
+    base: BaseName = INHERIT
+    """Base model: "tiny" ships with the repository and runs on a CPU; the others are Qwen3-VL from the Hub."""
+
+    freeze_base: Literal[True] = INHERIT
+    """Always True: the base's parameters are never updated."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, base: BaseName = ..., freeze_base: Literal[True] = ...) -> "Model": ...
+
+
+@value
+class Tokens(Value):
+    """The budget: how much of each picture the language model reads."""
+
+    keep: Count = INHERIT
+    """K, visual tokens the language model reads per picture; at most the picture's N."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, keep: int = ...) -> "Tokens": ...
+
+
+@value
+class Data(Value):
+    """Pictures, questions and answers."""
+
+    dataset: Text = INHERIT
+    """"synthetic" (made from the seed, no download) or a data set on the Hub, such as "HuggingFaceM4/VQAv2"."""
+
+    split_train: Text = INHERIT
+    """Name of the split to train on."""
+
+    split_val: Text = INHERIT
+    """Name of the split to evaluate on."""
+
+    max_train_samples: Whole = INHERIT
+    """Questions per epoch; 0 = all there are."""
+
+    image_size: Annotated[int, Field(ge=16, le=4096)] = INHERIT
+    """Side of the square every picture is scaled to, in pixels."""
+
+    max_seq_length: Annotated[int, Field(ge=8)] = INHERIT
+    """Longest question with its answer, in text tokens; longer ones are cut."""
+
+    num_workers: Whole = INHERIT
+    """Processes that prepare batches; 0 = in the trainer itself. Does not change the result."""
+
+    prefetch_factor: Count = INHERIT
+    """Batches each worker prepares ahead. Does not change the result."""
+
+    if TYPE_CHECKING:
+
+        def but(
+            self,
+            *,
+            dataset: str = ...,
+            split_train: str = ...,
+            split_val: str = ...,
+            max_train_samples: int = ...,
+            image_size: int = ...,
+            max_seq_length: int = ...,
+            num_workers: int = ...,
+            prefetch_factor: int = ...,
+        ) -> "Data": ...
+
+
+@value
+class Train(Value):
+    """How the selector learns."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = INHERIT
+    """Peak learning rate of AdamW, per optimizer step."""
+
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = INHERIT
+    """Weight decay of AdamW."""
+
+    warmup_ratio: Share = INHERIT
+    """Share of all optimizer steps over which the learning rate rises from 0 to its peak; 0 to below 1."""
+
+    batch_size: Count = INHERIT
+    """Questions per forward pass on each device."""
+
+    gradient_accumulation_steps: Count = INHERIT
+    """Forward passes per optimizer step."""
+
+    epochs: Count = INHERIT
+    """Passes over the training questions."""
+
+    bf16: bool = INHERIT
+    """Compute in bfloat16 where the device can; parameters of the selector stay in float32."""
+
+    gradient_checkpointing: bool = INHERIT
+    """Recompute activations in the backward pass: less memory, more time."""
+
+    seed: Whole = INHERIT
+    """Seed of the data order, the noise and the selector's first parameters."""
+
+    if TYPE_CHECKING:
+
+        def but(
+            self,
+            *,
+            learning_rate: float = ...,
+            weight_decay: float = ...,
+            warmup_ratio: float = ...,
+            batch_size: int = ...,
+            gradient_accumulation_steps: int = ...,
+            epochs: int = ...,
+            bf16: bool = ...,
+            gradient_checkpointing: bool = ...,
+            seed: int = ...,
+        ) -> "Train": ...
+
+
+@value
+class Evaluation(Value):
+    """What is measured on held-out questions: always with the hard top K."""
+
+    every_n_steps: Count = INHERIT
+    """Optimizer steps between two evaluations; there is always one at step 0 and one at the end."""
+
+    samples: Count = INHERIT
+    """Held-out questions per evaluation."""
+
+    pictures: Annotated[int, Field(ge=0, le=64)] = INHERIT
+    """Pictures logged with their relevance map at each evaluation; 0 = none."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, every_n_steps: int = ..., samples: int = ..., pictures: int = ...) -> "Evaluation": ...
+
+
+@value
+class Checkpoints(Value):
+    """What a resumed attempt starts from. Does not change the result."""
+
+    save_every_n_steps: Count = INHERIT
+    """Optimizer steps between two checkpoints; there is always one at the end."""
+
+    save_total_limit: Count = INHERIT
+    """Checkpoints kept on disk; older ones are deleted, the last good one never."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, save_every_n_steps: int = ..., save_total_limit: int = ...) -> "Checkpoints": ...
+
+
+@value
+class Logging(Value):
+    """How often the trainer reports. Does not change the result."""
+
+    every_n_steps: Count = INHERIT
+    """Optimizer steps between two points of the training curves."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, every_n_steps: int = ...) -> "Logging": ...
+
+
+@value
+class Local(Value):
+    """This machine: a supervised process that outlives the app and resumes by itself."""
+
+    kind: Literal["local"] = "local"
+    """Tells the targets apart; leave it as it is."""
+
+    device: Device = INHERIT
+    """"auto" takes a GPU when there is one; "cuda" without a GPU is an error before the first step."""
+
+    gpus: Count = INHERIT
+    """GPUs to use where the device is "cuda"."""
+
+    max_parallel: Count = INHERIT
+    """Runs of one sweep that train at the same time."""
+
+    max_preemptions: Whole = INHERIT
+    """Times a run may be killed from outside and resumed before it counts as failed."""
+
+    max_failures: Whole = INHERIT
+    """Times a run may fail by itself and be tried again."""
+
+    if TYPE_CHECKING:
+
+        def but(
+            self,
+            *,
+            device: Device = ...,
+            gpus: int = ...,
+            max_parallel: int = ...,
+            max_preemptions: int = ...,
+            max_failures: int = ...,
+        ) -> "Local": ...
+
+
+@value
+class Vertex(Value):
+    """Google Vertex AI."""
+
+    kind: Literal["vertex"] = "vertex"
+    """Tells the targets apart; leave it as it is."""
+
+    gpu: GpuName = INHERIT
+    """GPU type."""
+
+    count: Annotated[int, Field(ge=1, le=16)] = INHERIT
+    """GPUs in the one machine."""
+
+    spot: bool = INHERIT
+    """Use spot capacity: cheaper, and the run is resumed after each preemption."""
+
+    regions: tuple[Text, ...] = INHERIT
+    """Regions to try, in this order; empty = the one of `.training`."""
+
+    if TYPE_CHECKING:
+
+        def but(
+            self, *, gpu: GpuName = ..., count: int = ..., spot: bool = ..., regions: tuple[str, ...] = ...
+        ) -> "Vertex": ...
+
+
+@value
+class WandbLaunch(Value):
+    """A W&B Launch queue whose agent submits to Vertex AI."""
+
+    kind: Literal["wandb-launch"] = "wandb-launch"
+    """Tells the targets apart; leave it as it is."""
+
+    queue: Text = INHERIT
+    """Name of the queue."""
+
+    vertex: Vertex = Vertex()
+    """The machine the queue's jobs run on."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, queue: str = ..., vertex: Vertex = ...) -> "WandbLaunch": ...
+
+
+Compute = Local | Vertex | WandbLaunch
+
+
+@value
+class Experiment(Value):
+    """Everything that defines one training, from the base model to where it runs."""
+
+    _OWNED: ClassVar[bool] = True
+
+    name: Name
+    """Unique in the project: letters, digits and . _ / , + = - ; what the lists and the command line call it."""
+
+    model: Model = Model()
+    """The frozen base."""
+
+    tokens: Tokens = Tokens()
+    """The budget of visual tokens."""
+
+    data: Data = Data()
+    """Pictures, questions and answers."""
+
+    train: Train = Train()
+    """How the selector learns."""
+
+    evaluation: Evaluation = Evaluation()
+    """What is measured on held-out questions."""
+
+    checkpoints: Checkpoints = Checkpoints()
+    """What a resumed attempt starts from."""
+
+    logging: Logging = Logging()
+    """How often the trainer reports."""
+
+    compute: Annotated[Compute, Field(discriminator="kind")] = INHERIT
+    """Where it runs: `Local()`, `Vertex(...)` or `WandbLaunch(...)`; left out: what `.training` says, else here."""
+
+    tags: tuple[Text, ...] = ()
+    """Words to find it by."""
+
+    notes: str = ""
+    """What a colleague should know about it."""
+
+    if TYPE_CHECKING:
+
+        def but(
+            self,
+            *,
+            name: str = ...,
+            model: Model = ...,
+            tokens: Tokens = ...,
+            data: Data = ...,
+            train: Train = ...,
+            evaluation: Evaluation = ...,
+            checkpoints: Checkpoints = ...,
+            logging: Logging = ...,
+            compute: Compute = ...,
+            tags: tuple[str, ...] = ...,
+            notes: str = ...,
+        ) -> "Experiment": ...
+
+
+SECTIONS: dict[str, type[Value]] = {
+    "model": Model,
+    "tokens": Tokens,
+    "data": Data,
+    "train": Train,
+    "evaluation": Evaluation,
+    "checkpoints": Checkpoints,
+    "logging": Logging,
+}
+"""The sections that are always there; `compute` is one of `TARGETS`."""
+
+TARGETS: dict[str, type[Value]] = {"local": Local, "vertex": Vertex, "wandb-launch": WandbLaunch}
+"""The members of the `compute` union by their `kind`."""
