@@ -74,23 +74,17 @@ def main(arguments):
         )
     if check:
         return
-    step(
-        1, "system libraries", "already there" if not packages else f"installing {len(packages)} with apt-get"
-    )
+    step(1, "system libraries", "already there" if not packages else f"installing {len(packages)} with apt-get")
     if packages:
         install_system_packages(packages)
-    step(
-        2, "Python environment", "already there" if (VENV / "bin/python").exists() else f"making {VENV.name}"
-    )
+    step(2, "Python environment", "already there" if (VENV / "bin/python").exists() else f"making {VENV.name}")
     make_environment(python)
     step(3, "packages", "installing the pinned versions (this is the long one)")
     install_packages(extras)
     step(4, "check", "importing what was installed")
     check_imports(job)
     STAMP.write_text(json.dumps(stamp(extras)), encoding="utf-8")
-    print(
-        f"[setup] ready in {time.monotonic() - started:.0f} s; the next time this is skipped.\n", flush=True
-    )
+    print(f"[setup] ready in {time.monotonic() - started:.0f} s; the next time this is skipped.\n", flush=True)
 
 
 def read_stamp():
@@ -151,19 +145,13 @@ def announce(python, extras, packages):
     """Says what will be downloaded before anything is."""
     sizes = download_sizes(extras)
     total = sum(sizes.values())
-    largest = ", ".join(
-        f"{name} {size:.0f} MB" for name, size in sorted(sizes.items(), key=lambda x: -x[1])[:3]
-    )
+    largest = ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(sizes.items(), key=lambda x: -x[1])[:3])
     print("[setup] arrcoc is set up in this folder; nothing outside it changes", end="")
     print(", but for the system libraries named below." if packages else ".")
     print(f"[setup] Python      {python}")
-    print(
-        f"[setup] packages    {len(sizes)} to check, at most {total:.0f} MB to download ({largest}), into .venv"
-    )
+    print(f"[setup] packages    {len(sizes)} to check, at most {total:.0f} MB to download ({largest}), into .venv")
     if sys.platform.startswith("linux"):
-        print(
-            "[setup]             (an index whose torch is the CUDA build adds about 3 GB of NVIDIA libraries)"
-        )
+        print("[setup]             (an index whose torch is the CUDA build adds about 3 GB of NVIDIA libraries)")
     if packages:
         print(f"[setup] system      {' '.join(packages)} (about {4 * len(packages)} MB)")
     print(flush=True)
@@ -191,9 +179,7 @@ def install_system_packages(packages):
 
 def make_environment(python):
     if (VENV / "bin/python").exists():
-        works = subprocess.run(
-            [str(VENV / "bin/python"), "-c", "import pip"], capture_output=True, check=False
-        )
+        works = subprocess.run([str(VENV / "bin/python"), "-c", "import pip"], capture_output=True, check=False)
         if works.returncode == 0:
             return
         # A copied or moved folder leaves an environment that points elsewhere.

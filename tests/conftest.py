@@ -28,9 +28,7 @@ FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--full", action="store_true", help="acceptance at full size; figures go to acceptance.json"
-    )
+    parser.addoption("--full", action="store_true", help="acceptance at full size; figures go to acceptance.json")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,9 +47,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A test skipped for something that the set-up should have installed is a failure, not a pass."""
     missing = [skip for skip in _skips if "hardware:" not in skip]
     if missing:
-        print(
-            "\nskipped for a missing dependency (run `make test`, which installs it):", *missing, sep="\n  "
-        )
+        print("\nskipped for a missing dependency (run `make test`, which installs it):", *missing, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     figures = session.config.stash[FIGURES]
     if session.config.getoption("--full") and figures:

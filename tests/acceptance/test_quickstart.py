@@ -9,18 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from arrcoc_core.metrics import open_metrics
 
 from arrcoc_core import get_run
-from arrcoc_core.metrics import open_metrics
 
 # Chart and picture deadlines and the bound on all three launches hold for 2 quiet cores: judged only at full size.
 FIRST_POINT_S, FIRST_PICTURE_S, THREE_LAUNCHES_S = 10, 20, 12 * 60
 
 
 @pytest.mark.timeout(1500)
-def test_quickstart_learns(
-    full: bool, project: Path, arrcoc: list[str], figures: Callable[..., None]
-) -> None:
+def test_quickstart_learns(full: bool, project: Path, arrcoc: list[str], figures: Callable[..., None]) -> None:
     total = 0.0
     for seed in (0, 1, 2) if full else (0,):
         launched_at = time.time()
@@ -30,9 +28,7 @@ def test_quickstart_learns(
         total += took
         assert done.returncode == 0, done.stdout + done.stderr
 
-        listed = subprocess.run(
-            [*arrcoc, "runs", "--json"], cwd=project, capture_output=True, text=True, check=True
-        )
+        listed = subprocess.run([*arrcoc, "runs", "--json"], cwd=project, capture_output=True, text=True, check=True)
         row = json.loads(listed.stdout)[0]
         summary = row["summary"]
         assert row["state"] == "succeeded"
