@@ -1,0 +1,249 @@
+"""What the whole app knows: the runs, the experiments found, and the acts a user can ask for.
+
+`AppState` is the one bridge between the pages and `arrcoc_core`. Every call into the core goes through a
+background thread; the pages only listen to signals and call the methods below. It polls the store's change
+token and the progress of unfinished runs three times a second, and lets `reconcile` replace a dead supervisor
+now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from arrcoc_gui.background import Task, background, run_in_background
+
+if TYPE_CHECKING:
+    from arrcoc_core.api import Run
+    from arrcoc_core.discovery import Discovery
+
+POLL_MS = 300
+RECONCILE_MS = 5000
+
+
+class AppState(QObject):
+    """Lives on the GUI thread; `start` begins to look, `stop` ends it."""
+
+    runs_changed = Signal(list)  # list[Run], newest first; also when only the progress of one has changed
+    discovery_changed = Signal(object)  # Discovery
+    discovery_started = Signal()
+    selection_changed = Signal(str)  # the experiment the user looks at
+    run_opened = Signal(str)  # run id the monitor is to show
+    launch_started = Signal(list)  # names
+    launched = Signal(object)  # Run or SweepRun
+    problem = Signal(str, str)  # message, remedy: shown as a banner
+    notice = Signal(str)  # one calm line in the status bar
+
+    def __init__(self, root: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.root = root
+        self.runs: list[Run] = []
+        self.runs_loaded = False
+        self.discovery: Discovery | None = None
+        self.selection = ""
+        self._token: int | None = None
+        self._progress: dict[str, object] = {}
+        self._poll_task: Task | None = None
+        self._reconcile_task: Task | None = None
+        self._discovery_task: Task | None = None
+        self._discover_again = False
+        self._last_poll_error = ""
+        self._poll_timer = QTimer(self, interval=POLL_MS)
+        self._poll_timer.timeout.connect(self.poll)
+        self._reconcile_timer = QTimer(self, interval=RECONCILE_MS)
+        self._reconcile_timer.timeout.connect(self._reconcile)
+        background().failed.connect(self.report)
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to poll the store and look for experiments."""
+        self.discover()
+        self.poll()
+        self._reconcile()
+        self._poll_timer.start()
+        self._reconcile_timer.start()
+
+    def stop(self) -> None:
+        """Stop polling; work under way is dropped."""
+        self._poll_timer.stop()
+        self._reconcile_timer.stop()
+        for task in (self._poll_task, self._reconcile_task, self._discovery_task):
+            if task is not None:
+                task.cancel()
+
+    def find_run(self, run_id: str) -> Run | None:
+        """The run of that id among those loaded."""
+        return next((run for run in self.runs if run.id == run_id), None)
+
+    @property
+    def active_runs(self) -> list[Run]:
+        """Runs that have not ended, newest first."""
+        return [run for run in self.runs if not run.finished]
+
+    def poll(self) -> None:
+        """Look at the store once, unless a look is still under way."""
+        if self._poll_task is not None and not self._poll_task.finished:
+            return
+        root, token, active = self.root, self._token, self.active_runs
+        self._poll_task = run_in_background(
+            lambda: _look(root, token, active), self._polled, self._poll_failed, self, name="reading the runs"
+        )
+
+    def discover(self) -> None:
+        """Load the experiments anew (unchanged files come from the cache). One at a time; a call meanwhile
+        queues one.
+        """
+        if self._discovery_task is not None and not self._discovery_task.finished:
+            self._discover_again = True
+            return
+        root = self.root
+
+        def load() -> object:
+            from arrcoc_core.discovery import discover
+
+            return discover(root)
+
+        self.discovery_started.emit()
+        self._discovery_task = run_in_background(
+            load, self._discovered, self._discovery_failed, self, name="loading the experiments"
+        )
+
+    # -- acting ----------------------------------------------------------------------------------------------
+
+    def select(self, name: str) -> None:
+        """Make `name` the experiment the user looks at."""
+        if name != self.selection:
+            self.selection = name
+            self.selection_changed.emit(name)
+
+    def launch(
+        self,
+        names: Sequence[str],
+        sets: Sequence[str] = (),
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Launch each of `names` (an experiment, or a sweep as a whole) and open the first in the monitor."""
+        root, names, sets = self.root, list(names), tuple(sets)
+
+        def start() -> list[Any]:
+            from arrcoc_core import api
+
+            return [api.launch(name, root=root, sets=sets) for name in names]
+
+        def failed(error: Exception) -> None:
+            if on_error is not None:
+                on_error(error)
+            self.report(error)
+
+        self.launch_started.emit(names)
+        run_in_background(start, self._launched, failed, self, name=f"launching {', '.join(names)}")
+
+    def cancel(self, run_id: str) -> None:
+        """Ask the run to stop after its next checkpoint. Confirmation is the caller's."""
+        root = self.root
+
+        def ask() -> None:
+            from arrcoc_core import api
+
+            api.get_run(run_id, root=root).cancel()
+
+        run_in_background(ask, lambda _: self.poll(), self.report, self, name=f"cancelling {run_id}")
+
+    def open_run(self, run_id: str) -> None:
+        """Show the run in the monitor."""
+        self.run_opened.emit(run_id)
+
+    def open_in_editor(self, file: str | Path, line: int = 1) -> None:
+        """Open `file` (absolute, or relative to the project root) at `line` in the user's editor."""
+        path = Path(file) if Path(file).is_absolute() else self.root / file
+
+        def go() -> bool:
+            from arrcoc_core.scaffold import open_in_editor
+
+            return open_in_editor(path, line)
+
+        def done(opened: bool) -> None:
+            self.notice.emit(
+                f"Opened {path.name}:{line}" if opened else f"No editor found. The file is {path}:{line}"
+            )
+
+        run_in_background(go, done, self.report, self, name=f"opening {path.name}")
+
+    def report(self, error: Exception) -> None:
+        """Show a failure as a banner, with its remedy; an unexpected one also goes to the log."""
+        from arrcoc_gui.errors import explain
+
+        self.problem.emit(*explain(error))
+
+    # -- answers of the background ---------------------------------------------------------------------------
+
+    def _polled(self, answer: tuple[int, list[Run] | None]) -> None:
+        self._token, runs = answer
+        self._last_poll_error = ""
+        if runs is not None:
+            self.runs = runs
+            self.runs_loaded = True
+            self.runs_changed.emit(runs)
+
+    def _poll_failed(self, error: Exception) -> None:
+        # The same failure three times a second is one banner.
+        if str(error) != self._last_poll_error:
+            self._last_poll_error = str(error)
+            self.report(error)
+
+    def _discovered(self, discovery: Discovery) -> None:
+        self.discovery = discovery
+        self.discovery_changed.emit(discovery)
+        self._rediscover()
+
+    def _discovery_failed(self, error: Exception) -> None:
+        self.report(error)
+        self._rediscover()
+
+    def _rediscover(self) -> None:
+        if self._discover_again:
+            self._discover_again = False
+            self.discover()
+
+    def _launched(self, launched: list[Any]) -> None:
+        self.poll()
+        for run in launched:
+            self.launched.emit(run)
+        if launched:
+            first = launched[0]
+            self.open_run(first.runs[0].id if hasattr(first, "runs") else first.id)
+
+    def _reconcile(self) -> None:
+        if self._reconcile_task is not None and not self._reconcile_task.finished:
+            return
+        root = self.root
+
+        def look() -> None:
+            from arrcoc_core import api
+
+            api.reconcile(root)
+
+        self._reconcile_task = run_in_background(
+            look, None, self._poll_failed, self, name="checking the supervisor"
+        )
+
+
+def _look(root: Path, token: int | None, active: list[Run]) -> tuple[int, list[Run] | None]:
+    """The store's token and, when anything has changed since `token`, all runs."""
+    from arrcoc_core.store import changes_token
+
+    from arrcoc_core import api
+
+    now = changes_token(root)
+    if now != token:
+        return now, list(api.runs(root=root))
+    before = [run.progress for run in active]
+    fresh = {run.id: run.refresh() for run in active}
+    if [run.progress for run in fresh.values()] == before:
+        return now, None
+    return now, list(api.runs(root=root))
