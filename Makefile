@@ -12,7 +12,7 @@ test: .setup-test check
 
 # Every line under "Shows" at full size; the figures go to acceptance.json.
 acceptance: .setup-test
-	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q tests/acceptance --full
+	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q --full
 
 check: .setup-test
 	@$(VENV)/ruff check .
