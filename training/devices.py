@@ -1,0 +1,87 @@
+"""Where the trainer computes: the device, the ranks, and what makes a computation repeatable there.
+
+`torchrun` and `training.ranks` describe the ranks in the environment (RANK, WORLD_SIZE, LOCAL_RANK); without them
+there is one. A GPU that was asked for and is not there is an error, never a silent run on the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from arrcoc_core.errors import DeviceError
+from arrcoc_core.experiment import Compute, Local, Vertex
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its fellows: `rank` of `size` in all, `local_rank` on this machine."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @staticmethod
+    def from_environment() -> World:
+        get = os.environ.get
+        return World(int(get("RANK", "0")), int(get("WORLD_SIZE", "1")), int(get("LOCAL_RANK", "0")))
+
+
+def gpus_asked_for(compute: Compute) -> int:
+    """How many GPUs the experiment cannot do without; 0 where a CPU is welcome."""
+    if isinstance(compute, Local):
+        return compute.gpus if compute.device == "cuda" else 0
+    return (compute if isinstance(compute, Vertex) else compute.vertex).count
+
+
+def choose_device(compute: Compute, world: World) -> torch.device:
+    """The device of this rank. Raises DeviceError when GPUs were asked for and fewer are there."""
+    import torch
+
+    asked, there = gpus_asked_for(compute), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if asked > there:
+        raise DeviceError(
+            f"{asked} GPU{'s' if asked > 1 else ''} asked for, and {there or 'none'} "
+            f"{'is' if there < 2 else 'are'} to be seen here",
+            remedy='Set compute=Local(device="cpu") to train on the processor, or check the driver with nvidia-smi.',
+        )
+    wants_cpu = isinstance(compute, Local) and compute.device == "cpu"
+    if there and not wants_cpu:
+        torch.cuda.set_device(world.local_rank)
+        return torch.device("cuda", world.local_rank)
+    return torch.device("cpu")
+
+
+def available_threads(world: World) -> int:
+    """Processor cores this process may use, shared among the ranks."""
+    return max(1, len(os.sched_getaffinity(0)) // world.size)
+
+
+def make_repeatable(threads: int, device: torch.device) -> None:
+    """The same numbers from the same inputs: sums depend on how many threads share them, so that is fixed too."""
+    import torch
+
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+
+def join_world(world: World, device: torch.device) -> None:
+    """Meet the other ranks; nothing to do for one."""
+    if world.size > 1:
+        import torch.distributed as dist
+
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def leave_world(world: World) -> None:
+    if world.size > 1:
+        import torch.distributed as dist
+
+        dist.barrier()
+        dist.destroy_process_group()
