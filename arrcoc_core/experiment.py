@@ -10,7 +10,7 @@ Every field may be left out: it then comes from `.training`, else from the built
 sections say where it runs and what it leaves behind (`identity.py`).
 """
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -282,8 +282,6 @@ Compute = Local | Vertex | WandbLaunch
 @value
 class Experiment(Value):
     """Everything that defines one training, from the base model to where it runs."""
-
-    _OWNED: ClassVar[bool] = True
 
     name: Name
     """Unique in the project: letters, digits and . _ / , + = - ; what the lists and the command line call it."""

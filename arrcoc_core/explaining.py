@@ -31,7 +31,7 @@ TYPES = {
     "finite_number": "a finite number",
     "bool_type": "True or False",
     "string_type": "text in quotes",
-    "tuple_type": "a tuple, such as (\"a\", \"b\")",
+    "tuple_type": 'a tuple, such as ("a", "b")',
 }
 
 

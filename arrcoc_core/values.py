@@ -49,10 +49,19 @@ class Site(NamedTuple):
     line: int
 
 
+class Source(NamedTuple):
+    """Where a resolved value comes from.
+
+    kind: `here`, `but`, `sweep` (detail: file:line), `set` (the argument), `.training` (KEY, line N), `environment`
+    (the variable) or `default` (nothing).
+    """
+
+    kind: str
+    detail: str
+
+
 class Value:
     """Base of the experiment types. `but` gives a copy with some fields changed, checked like the original."""
-
-    _OWNED: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         __pydantic_validator__: ClassVar[Any]
@@ -60,7 +69,7 @@ class Value:
     else:
         # Each class declares its own typed `but` for the type checker; this one runs.
         def but(self, **changes):
-            return changed(self, changes, "but", sys._getframe(1))
+            return changed(self, changes, *here("but", sys._getframe(1)))
 
     def __repr__(self) -> str:
         shown = ", ".join(
@@ -74,7 +83,7 @@ class Value:
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def value(cls: type[V]) -> type[V]:
     """Class decorator: see the module."""
-    made = dataclass(cls, frozen=True, kw_only=True, repr=False, config=_CONFIG)
+    made: Any = dataclass(cls, frozen=True, kw_only=True, repr=False, config=_CONFIG)
     made.__init__ = _init
     return made
 
@@ -85,7 +94,10 @@ def written(of: Value) -> Mapping[str, Site]:
 
 
 def owner(of: Value) -> tuple[str, int]:
-    """File and line of the module-level statement that made this experiment."""
+    """File and line of the module-level statement that made this value.
+
+    A helper function in another file does not own what it makes; the file that calls it does.
+    """
     return of.__dict__["_owner"]
 
 
@@ -94,42 +106,41 @@ def field_names(cls: type[Value]) -> tuple[str, ...]:
     return tuple(cls.__dataclass_fields__)
 
 
-def changed(of: V, changes: Mapping[str, Any], kind: str, frame: FrameType) -> V:
-    """A checked copy of `of` with `changes`; `kind` and `frame` say how and where they were written."""
+def here(kind: str, frame: FrameType) -> tuple[Site, tuple[str, int]]:
+    """The site of a call, and the nearest module-level line above it."""
+    file = frame.f_code.co_filename
+    at: FrameType | None = frame
+    while at is not None:
+        if at.f_code.co_name == "<module>":
+            return Site(kind, file, frame.f_lineno), (at.f_code.co_filename, at.f_lineno)
+        at = at.f_back
+    return Site(kind, file, frame.f_lineno), (file, frame.f_lineno)
+
+
+def changed(of: V, changes: Mapping[str, Any], site: Site, place: tuple[str, int]) -> V:
+    """A checked copy of `of` with `changes`, which were written at `site`, under the module-level line `place`."""
     state = of.__dict__
     fields = {name: state[name] for name in of.__dataclass_fields__ if state[name] is not INHERIT}
     fields.update(changes)
-    made = type(of).__new__(type(of))
-    site = Site(kind, frame.f_code.co_filename, frame.f_lineno)
-    _fill(made, (), fields, site)
-    made.__dict__["_written"] = {**written(of), **dict.fromkeys(changes, site)}
-    if made._OWNED:
-        made.__dict__["_owner"] = _module_line(frame)
-    return made
+    sites = {**state["_written"], **dict.fromkeys(changes, site)}
+    return rebuilt(type(of), fields, sites, place, site)
 
 
-def rebuilt(cls: type[V], fields: dict[str, Any], sites: dict[str, Site], place: tuple[str, int] = ("", 0)) -> V:
-    """A checked value whose origin is already known (read back from JSON)."""
+def rebuilt(
+    cls: type[V], fields: Mapping[str, Any], sites: Mapping[str, Site], place: tuple[str, int], site: Site
+) -> V:
+    """A checked value whose origin is already known; an error is reported at `site`."""
     made = cls.__new__(cls)
-    _fill(made, (), fields, next(iter(sites.values()), Site("here", "", 0)))
+    _fill(made, (), dict(fields), site)
     made.__dict__["_written"] = sites
-    if cls._OWNED:
-        made.__dict__["_owner"] = place
+    made.__dict__["_owner"] = place
     return made
 
 
-def filled(of: V, inherited: Mapping[str, Any]) -> V:
-    """`of` with the fields that were left out taken from `inherited`, which has been checked before.
-
-    Only `resolve` calls it, once for each section of each point of a sweep: it does not check again.
-    """
-    state = of.__dict__
-    if INHERIT not in state.values():
-        return of
-    made = type(of).__new__(type(of))
-    made.__dict__.update(
-        {name: inherited[name] if held is INHERIT else held for name, held in state.items()}
-    )
+def unchecked(cls: type[V], fields: Mapping[str, Any], sites: Mapping[str, Site], place: tuple[str, int]) -> V:
+    """A value whose fields have all been checked before, or were stored by an older version: every field is given."""
+    made = cls.__new__(cls)
+    made.__dict__.update(fields, _written=sites, _owner=place)
     return made
 
 
@@ -137,12 +148,10 @@ _CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, hide_inpu
 
 
 def _init(self: Value, *args: Any, **fields: Any) -> None:
-    frame = sys._getframe(1)
-    site = Site("here", frame.f_code.co_filename, frame.f_lineno)
+    site, place = here("here", sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
     _fill(self, args, fields, site)
-    self.__dict__["_written"] = {name: site for name in fields if fields[name] is not INHERIT}
-    if self._OWNED:
-        self.__dict__["_owner"] = _module_line(frame)
+    self.__dict__["_written"] = {name: site for name, held in fields.items() if held is not INHERIT}
+    self.__dict__["_owner"] = place
 
 
 def _fill(of: Value, args: tuple[Any, ...], fields: dict[str, Any], site: Site) -> None:
@@ -160,13 +169,3 @@ def _explained(cls: type[Value], error: ValidationError, site: Site) -> "Experim
     from arrcoc_core.explaining import explain
 
     return explain(cls, error, site)
-
-
-def _module_line(frame: FrameType) -> tuple[str, int]:
-    """The nearest module-level line above this call: a helper function in another file does not own what it makes."""
-    at: FrameType | None = frame
-    while at is not None:
-        if at.f_code.co_name == "<module>":
-            return at.f_code.co_filename, at.f_lineno
-        at = at.f_back
-    return frame.f_code.co_filename, frame.f_lineno

@@ -1,0 +1,59 @@
+"""The built-in default of every field, as an experiment: small enough to train on two CPU cores in about a minute.
+
+`.training` overrides them, an experiment overrides both. They are also what a field means that a stored experiment
+of an older version does not have, unless `ABSENT` says otherwise.
+"""
+
+from collections.abc import Mapping
+
+from arrcoc_core.experiment import (
+    Checkpoints,
+    Data,
+    Evaluation,
+    Experiment,
+    Local,
+    Logging,
+    Model,
+    Tokens,
+    Train,
+)
+
+DEFAULTS = Experiment(
+    name="default",
+    model=Model(base="tiny", freeze_base=True),
+    tokens=Tokens(keep=8),
+    data=Data(
+        dataset="synthetic",
+        split_train="train",
+        split_val="validation",
+        max_train_samples=9600,
+        image_size=64,
+        max_seq_length=64,
+        num_workers=0,
+        prefetch_factor=2,
+    ),
+    train=Train(
+        learning_rate=2e-3,
+        weight_decay=0.01,
+        warmup_ratio=0.05,
+        batch_size=48,
+        gradient_accumulation_steps=1,
+        epochs=1,
+        bf16=False,
+        gradient_checkpointing=False,
+        seed=1,
+    ),
+    evaluation=Evaluation(every_n_steps=50, samples=256, pictures=4),
+    checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
+    logging=Logging(every_n_steps=1),
+    compute=Local(device="auto", gpus=1, max_parallel=1, max_preemptions=20, max_failures=2),
+)
+
+VERTEX_DEFAULTS: Mapping[str, object] = {"count": 1, "spot": True, "regions": ()}
+"""Of the cloud machine. Its GPU has none: naming it is a decision about money."""
+
+ABSENT: Mapping[str, object] = {}
+"""Path of each identity field that came after the first version -> the value that behaves as before it existed.
+
+Such a value is left out of the config fingerprint, so that the fingerprints of older runs stay what they were.
+"""

@@ -1,0 +1,1 @@
+"""Experiments as Python values: each module-level `Experiment` or `sweep` in this folder is in the list."""
