@@ -1,8 +1,8 @@
-"""The experiments as a table: one row each, with what its last run came to and whether it is still that experiment.
+"""The experiments as a table: one row each, with what its last run came to.
 
-The status says, before a launch, what a launch would add: `ran` means that this very config and code have succeeded;
-`config changed` and `code changed` say what is different since the last success; `new` has never succeeded. Pure: the
-callers bring discovery, settings, runs and the hash of the code.
+The status is the badge of `badges.py`: whether a launch would add anything to what has run. An experiment that
+cannot be read or resolved is `broken` and keeps its row, with the error. Pure: callers bring discovery, settings,
+runs and the hash of the code.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.errors import ArrcocError
 from arrcoc_core.formatting import percent
-from arrcoc_core.results import ACCURACY, UNFINISHED, RunLike, flatten
+from arrcoc_core.results import ACCURACY, RunLike
 
 if TYPE_CHECKING:
     from arrcoc_core.discovery import Discovery, Entry
-    from arrcoc_core.resolving import ResolvedExperiment
+    from arrcoc_core.resolved import ResolvedExperiment
     from arrcoc_core.settings import Settings
 
 STATUS_TONES: Mapping[str, str] = {
     "new": "muted",
     "ran": "good",
     "running": "accent",
-    "failed": "bad",
     "config changed": "warn",
     "code changed": "warn",
     "broken": "bad",
@@ -71,7 +70,7 @@ def experiment_rows(
 
 def difference(a: ResolvedExperiment, b: ResolvedExperiment) -> tuple[Difference, ...]:
     """What differs between two resolved experiments, apart from name, tags and notes."""
-    left, right = flatten(a), flatten(b)
+    left, right = a.values(), b.values()
     return tuple(
         Difference(path, left.get(path), right.get(path))
         for path in dict.fromkeys((*left, *right))
@@ -79,7 +78,21 @@ def difference(a: ResolvedExperiment, b: ResolvedExperiment) -> tuple[Difference
     )
 
 
+def changed_paths(resolved: ResolvedExperiment) -> frozenset[str]:
+    """Dotted paths whose value is not the built-in default: what makes this experiment this experiment."""
+    from arrcoc_core.defaults import DEFAULTS
+    from arrcoc_core.resolved import flat
+
+    defaults = flat(DEFAULTS)
+    return frozenset(
+        path
+        for path, value in resolved.values().items()
+        if path not in ASIDE and (path not in defaults or defaults[path] != value)
+    )
+
+
 def _row(entry: Entry, settings: Settings, newest: Sequence[RunLike], code: str) -> ExperimentRow:
+    from arrcoc_core.badges import badge
     from arrcoc_core.resolving import resolve
 
     last = next((run for run in newest if run.experiment == entry.name), None)
@@ -96,7 +109,7 @@ def _row(entry: Entry, settings: Settings, newest: Sequence[RunLike], code: str)
         line=entry.line,
         sweep=entry.sweep,
         error=error,
-        status=_status(entry.name, resolved, newest, code),
+        status=badge(entry.name, resolved.fingerprint, code, newest) if resolved is not None else "broken",
         fingerprint=resolved.fingerprint if resolved is not None else "",
         target=experiment.compute.kind if experiment is not None else "",
         model=experiment.model.base if experiment is not None else "",
@@ -106,21 +119,3 @@ def _row(entry: Entry, settings: Settings, newest: Sequence[RunLike], code: str)
         last=last,
         last_result=percent(last.summary[ACCURACY]) if last is not None and ACCURACY in last.summary else "",
     )
-
-
-def _status(name: str, resolved: ResolvedExperiment | None, newest: Sequence[RunLike], code: str) -> str:
-    if resolved is None:
-        return "broken"
-    same_config = [run for run in newest if run.fingerprint == resolved.fingerprint]
-    same = [run for run in same_config if run.code == code]
-    if any(run.state in UNFINISHED for run in same):
-        return "running"
-    if any(run.state == "succeeded" for run in same):
-        return "ran"
-    if same and same[0].state == "failed":
-        return "failed"
-    if any(run.state == "succeeded" for run in same_config):
-        return "code changed"
-    if any(run.experiment == name and run.state == "succeeded" for run in newest):
-        return "config changed"
-    return "new"

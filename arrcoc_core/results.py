@@ -20,7 +20,7 @@ from arrcoc_core.formatting import ago, duration, literal, metric, number, perce
 
 if TYPE_CHECKING:
     from arrcoc_core.discovery import Discovery
-    from arrcoc_core.resolving import ResolvedExperiment
+    from arrcoc_core.resolved import ResolvedExperiment
 
 ACCURACY = "eval/accuracy"
 FULL = "eval/accuracy_full"
@@ -281,9 +281,9 @@ def _load_snippet(run: RunLike) -> str:
     keep = run.summary.get("tokens/kept")
     kept = f", keep={int(keep)}" if keep else ""
     return (
-        "from training.model import load_result\n"
-        f"model = load_result({literal(str(run.directory / 'result'))})\n"
-        f'print(model.answer(picture, "what color is the circle ?"{kept}))'
+        "from training.model import ArrCocQwen\n"
+        f"model = ArrCocQwen.from_pretrained({literal(str(run.directory / 'result'))})\n"
+        f'print(model.answer(picture, "what color is the circle ?"{kept}).text)'
     )
 
 
@@ -294,7 +294,7 @@ def _next_step(run: RunLike) -> NextStep:
     if run.state == "failed":
         return NextStep("Read the end of its log, mend the cause and launch again.", f"arrcoc logs {run.id}")
     if run.state == "cancelled":
-        return NextStep("Launch it again when you are ready.", f"arrcoc launch {_base(name)}", _base(name))
+        return NextStep("Launch it again when you are ready.", f"arrcoc launch {name}", name)
     accuracy = run.summary.get(ACCURACY)
     keep = int(run.summary.get("tokens/kept", 0))
     total = int(run.summary.get("tokens/total", 0))
@@ -304,7 +304,7 @@ def _next_step(run: RunLike) -> NextStep:
     shuffled = run.summary.get("eval/accuracy_shuffled_question")
     if full - accuracy <= 0.02:
         if keep == 1:
-            return NextStep("One token is enough here: try harder data.", f"arrcoc new harder --from {_base(name)}")
+            return NextStep("One token is enough here: try harder data.", f"arrcoc new harder --from {name}")
         return _launch(
             f"It loses {points(full - accuracy).lstrip('+-')} to all tokens: try half as many, {keep // 2} of {total}.",
             run,
@@ -330,13 +330,8 @@ def _next_step(run: RunLike) -> NextStep:
 
 
 def _launch(text: str, run: RunLike, *sets: str) -> NextStep:
-    name = _base(run.experiment)
+    name = run.experiment
     return NextStep(text, f"arrcoc launch {name}" + "".join(f" --set {item}" for item in sets), name, sets)
-
-
-def _base(name: str) -> str:
-    """The experiment a sweep's point ("quickstart/keep-4") was made from."""
-    return name.split("/", 1)[0]
 
 
 def _value(run: RunLike, group: str, field: str, fallback: int) -> int:
@@ -363,7 +358,7 @@ def _budget(run: RunLike) -> str:
 
 def summarize_sweep(runs: Sequence[RunLike], metric_name: str = ACCURACY) -> SweepSummary:
     """The points of one sweep in the order given: swept fields, result, the best one (on a tie the fewest tokens)."""
-    flat = [flatten(run.resolved) for run in runs]
+    flat = [run.resolved.values() for run in runs]
     fields = _swept_fields(flat)
     results = [run.summary.get(metric_name) if run.state not in UNFINISHED else None for run in runs]
     ranked = [
@@ -388,7 +383,9 @@ def summarize_sweep(runs: Sequence[RunLike], metric_name: str = ACCURACY) -> Swe
     ended = sum(run.state not in UNFINISHED for run in runs)
     sentence = f"{name}: {ended} of {plural(len(runs), 'run')} ended"
     if best_index is not None:
-        what = ", ".join(f"{field} = {literal(value)}" for field, value in zip(fields, rows[best_index].values, strict=True))
+        what = ", ".join(
+            f"{field} = {literal(value)}" for field, value in zip(fields, rows[best_index].values, strict=True)
+        )
         sentence += f"; best {rows[best_index].text}" + (f" with {what}" if what else "")
     return SweepSummary(
         name=name,
@@ -397,27 +394,14 @@ def summarize_sweep(runs: Sequence[RunLike], metric_name: str = ACCURACY) -> Swe
         rows=rows,
         best_index=best_index,
         points_for_chart=tuple(
-            sorted((_tokens(run, values), result) for run, values, result in zip(runs, flat, results, strict=True) if result is not None)
+            sorted(
+                (_tokens(run, values), result)
+                for run, values, result in zip(runs, flat, results, strict=True)
+                if result is not None
+            )
         ),
         sentence=sentence + ".",
     )
-
-
-def flatten(resolved: ResolvedExperiment) -> dict[str, object]:
-    """Every value of a resolved experiment by its dotted path; name, tags and notes included."""
-    import dataclasses
-
-    values: dict[str, object] = {}
-
-    def walk(prefix: str, value: object) -> None:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            for field in dataclasses.fields(value):
-                walk(f"{prefix}.{field.name}" if prefix else field.name, getattr(value, field.name))
-        else:
-            values[prefix] = value
-
-    walk("", resolved.experiment)
-    return values
 
 
 def _swept_fields(flat: Sequence[Mapping[str, object]]) -> tuple[str, ...]:

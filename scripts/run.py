@@ -5,8 +5,6 @@ Standard library only: it also decides, before the set-up, whether Qt is wanted 
     python3 scripts/run.py            set up what is missing, then run
 """
 
-import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +14,9 @@ PYTHON = ROOT / ".venv/bin/python"
 
 
 def main():
+    sys.path.insert(0, str(ROOT))
+    from arrcoc_core.cli.display import has_display  # standard library only, as all that it imports
+
     window = has_display()
     setup = [sys.executable, str(ROOT / "scripts/setup.py"), "run" if window else "terminal"]
     code = subprocess.run(setup, check=False).returncode
@@ -33,36 +34,6 @@ def main():
         "\nAgain in the terminal: .venv/bin/arrcoc monitor"
     )
     return code
-
-
-def has_display():
-    """True if a window can be opened: a display that is named *and* answers (a stale DISPLAY is common over ssh)."""
-    if sys.platform == "darwin":
-        return not os.environ.get("SSH_CONNECTION")
-    if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
-        return True
-    runtime, wayland = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("WAYLAND_DISPLAY")
-    if wayland and Path(runtime, wayland).exists():
-        return True
-    host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
-    if not number:
-        return False
-    screen = number.split(".")[0]
-    if host in ("", "unix"):
-        return answers(socket.AF_UNIX, f"/tmp/.X11-unix/X{screen}") or answers(
-            socket.AF_UNIX, f"\0/tmp/.X11-unix/X{screen}"
-        )
-    return screen.isdigit() and answers(socket.AF_INET, (host, 6000 + int(screen)))
-
-
-def answers(family, address):
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
-        try:
-            probe.connect(address)
-        except OSError:
-            return False
-    return True
 
 
 if __name__ == "__main__":

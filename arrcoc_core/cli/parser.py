@@ -58,9 +58,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="arrcoc",
         description="Declare a vision-language experiment as a Python value, launch it, watch it learn.",
-        epilog="Exit codes: 0 done, 1 the job failed, 2 wrong usage or configuration. 'arrcoc' alone says how things stand.",
+        epilog="'arrcoc' alone says how things stand. "
+        "Exit codes: 0 done, 1 the job failed, 2 wrong usage or configuration.",
     )
-    parser.set_defaults(command="home")
+    parser.set_defaults(command="home", json=False)
     _json(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
@@ -79,7 +80,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("new", "write a small experiment file to start from and open it in your editor")
     command.add_argument("name", metavar="NAME", help="name of the new experiment")
-    _named(command, "--from", "experiment", "the experiment to vary (default: quickstart)", default="quickstart", dest="source")
+    _named(
+        command,
+        "--from",
+        "experiment",
+        "the experiment to vary (default: quickstart)",
+        default="quickstart",
+        dest="source",
+    )
     command.add_argument("--no-open", action="store_true", help="only write the file")
 
     command = add("plan", "show what a launch would do: steps, time, cost, environment; changes nothing")
@@ -126,7 +134,8 @@ def build_parser() -> argparse.ArgumentParser:
     _named(command, "--experiment", "experiment", "the experiment to select", default=None)
 
     command = add("completion", "print a completion script for your shell")
-    command.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="the shell")
+    command.add_argument("shell", nargs="?", choices=("bash", "zsh", "fish", "tcsh"), help="the shell")
+    command.add_argument("--names", choices=("experiment", "run", "any"), help=argparse.SUPPRESS)
     command.epilog = 'For bash: eval "$(arrcoc completion bash)" in ~/.bashrc.'
     return parser
 
@@ -169,7 +178,8 @@ def _sets(parser: argparse.ArgumentParser) -> None:
 
 
 def _json(parser: argparse._ActionsContainer, summary: str = "print JSON for programs") -> None:  # pyright: ignore[reportPrivateUsage]
-    parser.add_argument("--json", action="store_true", help=summary)
+    # Suppressed default: a command must not undo `arrcoc --json COMMAND`.
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=summary)
 
 
 def _positive(text: str) -> int:

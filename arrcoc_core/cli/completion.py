@@ -1,0 +1,64 @@
+"""`arrcoc completion SHELL`: a script that completes commands, options, experiments and runs.
+
+The script asks `arrcoc completion --names KIND` for the names at the moment of completion; that stays silent when
+there is no project, so that Tab never prints an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from arrcoc_core.cli.terminal import say
+from arrcoc_core.errors import ArrcocError, ConfigError
+
+NEWEST_RUNS = 50
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    if arguments.names:
+        for name in _names(arguments.names):
+            say(name)
+        return 0
+    if not arguments.shell:
+        raise ConfigError("Which shell?", remedy="arrcoc completion bash (or zsh, fish, tcsh)")
+
+    import shtab
+
+    from arrcoc_core.cli.parser import build_parser
+
+    parser = build_parser()
+    _mark(parser)
+    say(shtab.complete(parser, shell=arguments.shell))
+    return 0
+
+
+def _mark(parser: argparse.ArgumentParser) -> None:
+    """Tell shtab which arguments are names; argparse keeps its actions in a private list that shtab reads as well."""
+    import shtab
+
+    for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
+        kind = getattr(action, "names_kind", None)
+        if kind is not None:
+            action.complete = shtab.cmd(f"arrcoc completion --names {kind}")  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(action, argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
+            for child in action.choices.values():
+                _mark(child)
+
+
+def _names(kind: str) -> list[str]:
+    found: list[str] = []
+    try:
+        if kind in ("experiment", "any"):
+            from arrcoc_core.discovery import discover
+            from arrcoc_core.settings import find_root
+
+            entries = discover(find_root()).entries
+            found += [name for entry in entries for name in (entry.name, entry.sweep) if name]
+        if kind in ("run", "any"):
+            from arrcoc_core.api import runs
+
+            listed = runs(limit=NEWEST_RUNS)
+            found += ["latest", *(run.id for run in listed), *(run.experiment for run in listed)]
+    except ArrcocError:
+        return []
+    return list(dict.fromkeys(found))
