@@ -1,0 +1,128 @@
+"""A run's state in words: what the header, the waiting panel and the cancel question say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from arrcoc_core.formatting import duration, number, plural
+from arrcoc_gui.monitor.run_view import RunView
+from arrcoc_gui.monitor.timeline import Mark
+
+PHASES: tuple[tuple[str, str], ...] = (
+    ("queued", "waiting for its turn on this machine"),
+    ("starting", "a process of its own: it goes on when this window closes"),
+    ("loading model", "the frozen base and a fresh selector"),
+    ("preparing data", "questions and pictures"),
+    ("evaluating", "accuracy before the first step, and the reference lines"),
+    ("training", "the curves begin here"),
+)
+FRESH_AFTER_S = 5.0
+
+
+@dataclass(frozen=True)
+class PhaseLine:
+    """One line of the waiting panel. `state`: done, now or later."""
+
+    name: str
+    detail: str
+    state: str
+
+
+def phase_of(run: RunView) -> str:
+    """The phase a live run is in; its state while the trainer has not yet said one."""
+    if run.state in ("queued", "recovering", "cancelling") or run.reach is None:
+        return run.state
+    return run.reach.phase or run.state
+
+
+def phase_lines(run: RunView) -> tuple[PhaseLine, ...]:
+    """The phases up to the first curve, with how far this run has come in them."""
+    names = [name for name, _ in PHASES]
+    phase = phase_of(run)
+    now = names.index(phase) if phase in names else (1 if phase == "running" else -1)
+    return tuple(
+        PhaseLine(name, detail, "done" if place < now else "now" if place == now else "later")
+        for place, (name, detail) in enumerate(PHASES)
+    )
+
+
+def status_line(run: RunView) -> str:
+    """Phase, step, rate and time left of a live run; how it ended otherwise. One line."""
+    if run.finished:
+        return _ended(run)
+    parts = [phase_of(run)]
+    reach = run.reach
+    if reach is not None and run.state != "queued":
+        if reach.total_steps and (reach.step or reach.phase == "training"):
+            parts.append(f"step {reach.step:,} of {reach.total_steps:,}")
+        if reach.eta_s is not None and reach.phase == "training":
+            parts.append(f"{duration(reach.eta_s)} left")
+        if reach.samples_per_s:
+            parts.append(f"{_rate(reach.samples_per_s)} samples/s")
+    if run.state == "queued":
+        parts.append("starts when the runs before it end")
+    if run.state in ("recovering", "cancelling") and run.cause:
+        parts.append(run.cause)
+    return " · ".join(parts)
+
+
+def freshness(last_time: float | None, now: float, *, live: bool) -> str:
+    """How far the newest row lies behind the present: "0.3 s behind"; empty for an ended run."""
+    if not live:
+        return ""
+    if last_time is None:
+        return "no rows yet"
+    behind = max(now - last_time, 0.0)
+    return f"{behind:.1f} s behind" if behind < 60 else f"{duration(behind)} since the last row"
+
+
+@dataclass(frozen=True)
+class CancelQuestion:
+    """What to ask before a cancel. `rest`: how many runs of the sweep have not ended, this one included."""
+
+    title: str
+    text: str
+    rest: int = 0
+
+
+def cancel_question(run: RunView, marks: Sequence[Mark], runs: Sequence[RunView]) -> CancelQuestion:
+    """What a cancel ends and what remains: the checkpoint, the curves so far, the sweep's other points."""
+    rest = [other for other in runs if run.sweep is not None and other.sweep == run.sweep and not other.finished]
+    lines = [f"Cancel {run.experiment}?"]
+    if run.state == "queued":
+        remains = "It has not started: nothing is lost."
+    elif marks:
+        remains = (
+            f"The trainer finishes its step, writes a last checkpoint and ends. The {plural(len(marks), 'checkpoint')} "
+            f"(the newest at step {marks[-1].step:,}), the curves and the pictures so far stay in the run's folder."
+        )
+    else:
+        remains = (
+            "The trainer finishes its step, writes a checkpoint and ends. The curves and pictures so far stay in the "
+            "run's folder."
+        )
+    more = "A cancelled run is not resumed; launch the experiment again to train it from the start."
+    if len(rest) > 1:
+        more += (
+            f" Of its sweep, {plural(len(rest) - 1, 'other run')} will still run, unless you cancel the whole sweep."
+        )
+    return CancelQuestion(lines[0], f"{remains} {more}", len(rest))
+
+
+def _ended(run: RunView) -> str:
+    took = ""
+    if run.started_at is not None and run.ended_at is not None:
+        took = duration((run.ended_at - run.started_at).total_seconds())
+    parts = [{"succeeded": "done", "failed": "failed", "cancelled": "cancelled"}.get(run.state, run.state)]
+    if took:
+        parts.append(f"took {took}")
+    if len(run.attempts) > 1:
+        parts.append(plural(len(run.attempts), "attempt"))
+    if run.cause and run.state != "succeeded":
+        parts.append(run.cause)
+    return " · ".join(parts)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else number(value)

@@ -1,0 +1,34 @@
+"""How each state of a run or an attempt is shown: a word, a shape and a role of colour, never colour alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StateLook:
+    """`shape` names a drawing of `shapes.py`; `role` names a colour of the theme."""
+
+    word: str
+    shape: str
+    role: str
+    live: bool = False
+
+
+_LOOKS = {
+    "queued": StateLook("queued", "circle", "muted", live=True),
+    "waiting": StateLook("waiting", "circle", "muted", live=True),
+    "starting": StateLook("starting", "triangle-hollow", "accent", live=True),
+    "running": StateLook("running", "triangle", "accent", live=True),
+    "recovering": StateLook("recovering", "loop", "warn", live=True),
+    "cancelling": StateLook("cancelling", "square-hollow", "warn", live=True),
+    "preempted": StateLook("preempted", "bars", "warn"),
+    "succeeded": StateLook("succeeded", "tick", "good"),
+    "failed": StateLook("failed", "cross", "bad"),
+    "cancelled": StateLook("cancelled", "square", "muted"),
+}
+
+
+def look_of(state: str) -> StateLook:
+    """The look of a state; one this version does not know is shown by its own word."""
+    return _LOOKS.get(state) or StateLook(state, "circle", "muted")
