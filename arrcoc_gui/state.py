@@ -168,9 +168,7 @@ class AppState(QObject):
             return open_in_editor(path, line)
 
         def done(opened: bool) -> None:
-            self.notice.emit(
-                f"Opened {path.name}:{line}" if opened else f"No editor found. The file is {path}:{line}"
-            )
+            self.notice.emit(f"Opened {path.name}:{line}" if opened else f"No editor found. The file is {path}:{line}")
 
         run_in_background(go, done, self.report, self, name=f"opening {path.name}")
 
@@ -228,16 +226,13 @@ class AppState(QObject):
 
             api.reconcile(root)
 
-        self._reconcile_task = run_in_background(
-            look, None, self._poll_failed, self, name="checking the supervisor"
-        )
+        self._reconcile_task = run_in_background(look, None, self._poll_failed, self, name="checking the supervisor")
 
 
 def _look(root: Path, token: int | None, active: list[Run]) -> tuple[int, list[Run] | None]:
     """The store's token and, when anything has changed since `token`, all runs."""
-    from arrcoc_core.store import changes_token
-
     from arrcoc_core import api
+    from arrcoc_core.store import changes_token
 
     now = changes_token(root)
     if now != token:
