@@ -162,13 +162,15 @@ def _target_with(held: Any, names: tuple[str, ...], site: Site) -> Value:
     """The compute value to change: the one there is, or, where it was left out, the target that has these fields."""
     if held is INHERIT:
         return rebuilt(_target_of(*names), {}, {}, ("", 0), site)
-    unknown = [name for name in names if name not in held.__dataclass_fields__]
+    target: Value = held
+    known = field_names(type(target))
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise ExperimentError(
-            f"{type(held).__name__} has no field {unknown[0]!r}. Its fields: {', '.join(field_names(type(held)))}.",
+            f"{type(target).__name__} has no field {unknown[0]!r}. Its fields: {', '.join(known)}.",
             field=f"compute.{unknown[0]}",
             remedy=f"Set compute={_target_of(*names).__name__}(...) instead.",
             file=site.file or None,
             line=site.line or None,
         )
-    return held
+    return target

@@ -79,7 +79,7 @@ SHORT_NAMES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep(Sequence[Experiment]):
     """The points of a grid, in order. `base` and `grid` are what they were made from."""
 
@@ -87,6 +87,9 @@ class Sweep(Sequence[Experiment]):
     base: Experiment
     grid: Mapping[str, tuple[object, ...]]
     points: tuple[Experiment, ...]
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.name!r}, {len(self)} points over {', '.join(self.grid)})"
 
     @overload
     def __getitem__(self, index: int) -> Experiment: ...
