@@ -81,10 +81,10 @@ def merge(
     )
     merged = _sorted_last(*tail)
     before = (old_step[:first], old_value[:first], old_time[:first])
-    whole = tuple(np.concatenate([a, b]) for a, b in zip(before, merged, strict=True))
+    whole = _joined(before, merged)
     old_paths = [_path(directory, entry, part) for part in _PARTS]
     entry.generation += 1
-    _write(directory, entry, 0, (whole[0], whole[1], whole[2]))
+    _write(directory, entry, 0, whole)
     entry.count = len(whole[0])
     _note_rewrite(entry, first)
     for path in old_paths:
@@ -124,14 +124,14 @@ def _map(directory: Path, entry: ColumnEntry, part: str) -> Floats:
 
 
 def _write(directory: Path, entry: ColumnEntry, at: int, points: Points) -> None:
-    for part, array in zip(_PARTS, points, strict=True):
+    for part, raw in zip(_PARTS, (points[0].tobytes(), points[1].tobytes(), points[2].tobytes()), strict=True):
         path = _path(directory, entry, part)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
-            capacity = max(_CAPACITY, 1 << (at + len(array) - 1).bit_length())
+            capacity = max(_CAPACITY, 1 << (at + len(points[0]) - 1).bit_length())
             if os.fstat(descriptor).st_size < capacity * 8:
                 os.ftruncate(descriptor, capacity * 8)
-            view = memoryview(np.ascontiguousarray(array)).cast("B")
+            view = memoryview(raw)
             offset = at * 8
             while view:
                 written = os.pwrite(descriptor, view, offset)
@@ -142,6 +142,14 @@ def _write(directory: Path, entry: ColumnEntry, at: int, points: Points) -> None
 
 def _path(directory: Path, entry: ColumnEntry, part: str) -> Path:
     return directory / f"{entry.number:04d}.{entry.generation}.{part}"
+
+
+def _joined(before: Points, after: Points) -> Points:
+    return (
+        np.concatenate([before[0], after[0]]),
+        np.concatenate([before[1], after[1]]),
+        np.concatenate([before[2], after[2]]),
+    )
 
 
 def _note_rewrite(entry: ColumnEntry, first: int) -> None:

@@ -62,20 +62,18 @@ class Index:
 def load(directory: Path) -> Index | None:
     """The index of a cache directory; None when there is none, or one of another version or not readable as one."""
     try:
-        raw = json.loads((directory / NAME).read_bytes())
+        raw: dict[str, Any] = json.loads((directory / NAME).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    if not isinstance(raw, dict) or raw.get("version") != VERSION:  # pyright: ignore[reportUnknownMemberType]
-        return None
     try:
-        return Index(
-            **{
-                **raw,
-                "segments": [SegmentEntry(**entry) for entry in raw["segments"]],
-                "metrics": {name: ColumnEntry(**entry) for name, entry in raw["metrics"].items()},
-                "system": {name: ColumnEntry(**entry) for name, entry in raw["system"].items()},
-            }
-        )
+        if raw["version"] != VERSION:
+            return None
+        tables: dict[str, Any] = {
+            "segments": [SegmentEntry(**entry) for entry in raw["segments"]],
+            "metrics": {name: ColumnEntry(**entry) for name, entry in raw["metrics"].items()},
+            "system": {name: ColumnEntry(**entry) for name, entry in raw["system"].items()},
+        }
+        return Index(**{**raw, **tables})
     except (TypeError, KeyError, AttributeError):
         return None
 

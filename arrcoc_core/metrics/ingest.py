@@ -20,11 +20,11 @@ import json
 import os
 import shutil
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +163,7 @@ class _Writer:
         for (row, path), values in grouped.items():
             files, captions = (values.get(name) for name in _MEDIA_FIELDS[values["_type"]])
             many = isinstance(files, list)
-            for i, file in enumerate(files if many else [files]):
+            for i, file in enumerate(cast(list[Any], files) if many else [files]):
                 caption = (captions[i] if captions and i < len(captions) else None) if many else captions
                 media.append(
                     {
@@ -237,7 +237,7 @@ def _open_index(run_dir: Path, directory: Path) -> Index:
 
 
 @contextmanager
-def _locked(path: Path, wait_s: float) -> Iterator[bool]:
+def _locked(path: Path, wait_s: float) -> Generator[bool]:
     """Holds the lock; False when it could not be had in time. The system frees it when its holder dies."""
     deadline = clock.monotonic() + wait_s
     with path.open("a") as file:

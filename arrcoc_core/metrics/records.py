@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from arrcoc_core.errors import MetricsError
 
@@ -139,7 +139,7 @@ def _item(record: bytes, start: int, end: int) -> tuple[tuple[str, ...], Any]:
         elif number == 16:
             text = record[a:b].decode("utf-8", "replace")
             try:
-                value = cast(Any, json.loads(text))
+                value = json.loads(text)
             except ValueError:
                 value = text
     return tuple(path), value

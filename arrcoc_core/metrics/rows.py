@@ -273,7 +273,8 @@ def _decode_ones(batch: Batch, history: Ints, which: list[int], keys: Keys, coll
 
 def _group(collected: _Collected, keys: Keys, rows: Rows) -> None:
     """Fills `rows.numbers` from the items; of a key that a row holds twice the last counts."""
-    key, row, value = (np.concatenate(parts) for parts in (collected.key, collected.row, collected.value))
+    key, row = np.concatenate(collected.key), np.concatenate(collected.row)
+    value = np.concatenate(collected.value)
     # int16 sorts by radix; there is no second pass for the rows: scattering them puts them in order.
     order = np.argsort(key.astype(np.int16) if len(keys.names) < 2**15 else key, kind="stable")
     key, row, value = key[order], row[order], value[order]

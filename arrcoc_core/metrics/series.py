@@ -5,6 +5,8 @@ The arrays of a series that `open_metrics` gives are mapped from the column cach
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,6 +15,7 @@ from arrcoc_core.metrics.smoothing import Ema
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 class Series:
@@ -145,7 +148,7 @@ class Series:
         return kept
 
 
-def _grown(array: NDArray[np.generic], count: int, capacity: int) -> NDArray[np.generic]:
+def _grown(array: NDArray[Number], count: int, capacity: int) -> NDArray[Number]:
     grown = np.empty(capacity, dtype=array.dtype)
     grown[:count] = array[:count]
     return grown
