@@ -131,9 +131,7 @@ def _background(rng: np.random.Generator) -> NDArray[np.float32]:
     return light[..., None] + base
 
 
-def _draw_things(
-    canvas: NDArray[np.float32], cells: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[Thing, ...]:
+def _draw_things(canvas: NDArray[np.float32], cells: NDArray[np.int64], rng: np.random.Generator) -> tuple[Thing, ...]:
     shapes = rng.permutation(len(SHAPES))[:THINGS].tolist()
     colours = rng.permutation(len(COLOUR_NAMES))[:THINGS].tolist()
     sizes = rng.integers(_SIZES[0], _SIZES[-1] + 1, THINGS)

@@ -6,7 +6,9 @@ Two stages, each a fixed number of steps over pictures that never repeat:
    the colour in its cell, or "nothing". Vision and word embeddings learn; the layers between do not take part.
 2. language: vision is frozen but for DeepStack's mergers, which only now are read; all 12 questions about a
    picture stand behind it in one sequence, each of which sees the picture and itself only, and the language model
-   learns to answer.
+   learns to answer. From three pictures in five, tokens are hidden; about a thing of which none is left the right
+   answer is "nothing". So the base knows pictures of few tokens, as a real one knows pictures of many sizes, and
+   does not guess what it cannot see.
 
 Batches are pure functions of (seed, step), so the run is the same each time up to the order in which a processor
 adds its numbers. The result, with tokenizer, processor, model card and the loss of each step, is `base/`.
@@ -26,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 from transformers.utils import logging as transformers_logging
@@ -36,6 +39,7 @@ from training.tiny.tokenizer import MERGE_SIZE, NOTHING, make_image_processor, m
 
 SEED = 0
 BATCH = 16  # pictures
+WHOLE_PICTURES = 0.4  # share of those from which no token is hidden
 EVALUATION_PICTURES = 256  # with 12 questions each
 BASE = Path(__file__).parent / "base"
 
@@ -56,13 +60,13 @@ class Stage:
         return self.learning_rate * min(1.0, (step + 1) / self.warmup, left)
 
 
-STAGES = (Stage("vision", 1400, 3e-3), Stage("language", 2600, 2e-3))
+STAGES = (Stage("vision", 1000, 3e-3), Stage("language", 2200, 2e-3))
 
 
 @dataclass(frozen=True)
 class Batch:
     """`pixel_values` [B*256, 48]; `cells` [B, 2, 64] (shape, colour, 0 = nothing) of each visual token;
-    `input_ids` and `targets` [B, S], -100 where nothing is asked; `positions` [3, S]; `mask` [1, 1, S, S]."""
+    `input_ids` and `targets` [B, S], -100 where nothing is asked; `positions` [3, S]; `mask` [B, 1, S, S], true where a row may look at a column."""
 
     pixel_values: Tensor
     grid: Tensor
@@ -102,7 +106,7 @@ class Trainer:
         for k in range(stage.steps):
             for group in optimizer.param_groups:
                 group["lr"] = stage.rate(k)
-            loss, right = loss_of(self.batch("base", first + k))
+            loss, right = loss_of(self.batch("base", first + k, hide=stage.name == "language"))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -110,21 +114,26 @@ class Trainer:
             accuracy = right.float().mean().item()
             yield {"step": first + k, "stage": stage.name, "loss": loss.item(), "accuracy": accuracy}
 
-    def batch(self, split: Split, step: int, size: int = BATCH) -> Batch:
-        """The pictures number step * size and following of a split, with their questions."""
-        pictures = [picture(split, self.seed, step * size + k) for k in range(size)]
+    def batch(self, split: Split, step: int, *, hide: bool = False, size: int = BATCH) -> Batch:
+        """The pictures number step * size and following of a split, with their questions; `hide` some tokens."""
+        numbers = range(step * size, (step + 1) * size)
+        pictures = [picture(split, self.seed, number) for number in numbers]
         pixels = self.processor(images=[p.pixels for p in pictures], return_tensors="pt", device="cpu")
         layout = packed_layout(self.tokenizer, self.model)
-        ids, targets = zip(*(layout.fill(self.tokenizer, p) for p in pictures), strict=True)
+        visible = np.stack([visible_tokens(self.seed, n) if hide else np.ones((8, 8), bool) for n in numbers])
+        rows = [layout.fill(self.tokenizer, p, v) for p, v in zip(pictures, visible, strict=True)]
+        ids, targets = (torch.stack(column) for column in zip(*rows, strict=True))
         cells = torch.from_numpy(np.stack([cell_labels(p.things) for p in pictures])).unflatten(2, (4, 4))
+        seen = torch.ones(ids.shape, dtype=torch.bool)
+        seen[ids == self.model.config.image_token_id] = torch.from_numpy(visible).flatten()
         return Batch(
             pixels.pixel_values,
             pixels.image_grid_thw,
             cells.repeat_interleave(2, 2).repeat_interleave(2, 3).flatten(2),
-            torch.stack(ids),
-            torch.stack(targets),
+            ids,
+            targets,
             layout.positions,
-            layout.mask,
+            layout.mask & seen[:, None, None],
         )
 
     def vision_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -146,7 +155,7 @@ class Trainer:
         hidden = self.model.model(
             input_ids=batch.input_ids,
             mm_encoder_outputs={"image": features},
-            attention_mask=batch.mask.expand(size, -1, -1, -1),
+            attention_mask=batch.mask,
             position_ids=batch.positions[:, None].expand(-1, size, -1),
             use_cache=False,
         ).last_hidden_state
@@ -182,18 +191,32 @@ class PackedLayout:
     positions: Tensor
     mask: Tensor
 
-    def fill(self, tokenizer: PreTrainedTokenizerBase, shown: Picture) -> tuple[Tensor, Tensor]:
+    def fill(
+        self, tokenizer: PreTrainedTokenizerBase, shown: Picture, visible: NDArray[np.bool_]
+    ) -> tuple[Tensor, Tensor]:
         """Ids and targets [S] for a picture's questions; targets stand where the next token is to be guessed."""
         ids = torch.full((len(self.head) + QUESTIONS * self.slot,), tokenizer.pad_token_id)
         targets = torch.full_like(ids, -100)
         ids[: len(self.head)] = self.head
         for k, question in enumerate(questions(shown.things)):
+            thing = question.thing
+            there = visible[2 * thing.row : 2 * thing.row + 2, 2 * thing.column : 2 * thing.column + 2].any()
+            words = _words(tokenizer, f"{question.text} : {question.answer if there else NOTHING}")
             start = len(self.head) + k * self.slot
-            words = _words(tokenizer, question.text + " : " + question.answer)
-            ids[start : start + len(words)] = torch.tensor(words)
             end = start + len(words)
+            ids[start:end] = torch.tensor(words)
             targets[end - 2], targets[end - 1] = words[-1], tokenizer.eos_token_id
         return ids, targets
+
+
+def visible_tokens(seed: int, index: int) -> NDArray[np.bool_]:
+    """Which of picture `index`'s 8 x 8 tokens the language model may see: whole cells go, then single tokens."""
+    rng = np.random.default_rng((4, seed, index))
+    if rng.random() < WHOLE_PICTURES:
+        return np.ones((8, 8), bool)
+    cells = rng.random((4, 4)) < rng.uniform(0.05, 1)
+    tokens = rng.random((8, 8)) < rng.choice([0.4, 0.7, 1.0])
+    return cells.repeat(2, 0).repeat(2, 1) & tokens
 
 
 @cache

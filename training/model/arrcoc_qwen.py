@@ -1,0 +1,172 @@
+"""`ArrCocQwen`: a frozen Qwen3-VL that reads a picture with K of its N visual tokens, chosen for the question.
+
+    model = ArrCocQwen.from_pretrained("result")
+    print(model.answer(picture, "what colour is the circle ?", keep=4).text)
+
+Shapes: B questions, each about one picture; N visual tokens a picture; K kept; D the base's embedding width. All
+pictures of a batch have one size. Nothing here ever changes the base.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from arrcoc_core.errors import ConfigError
+from training.model import prompts, pruning, seeing
+from training.model.attention import Recorder
+from training.model.prompts import IGNORED, Asked
+from training.model.registry import Base, load_base
+from training.model.seeing import AnyPicture, Seen
+from training.model.selector import Selector, SelectorConfig, allocate
+
+WEIGHTS, CONFIG = "selector.safetensors", "config.json"
+MAX_ANSWER_TOKENS = 32
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`text` of the answer; `kept`: indices of the tokens read, ascending, row-major; `relevance` [rows, columns]."""
+
+    text: str
+    kept: tuple[int, ...]
+    relevance: NDArray
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the language model made of B questions.
+
+    loss: [B], nats a token, cross-entropy of the right answer; right: bool [B], greedy decoding gives exactly it;
+    guesses: int64 [B, A], the most likely token at each place of the answer, -100 where there is none.
+    """
+
+    loss: Tensor
+    right: Tensor
+    guesses: Tensor
+
+
+class ArrCocQwen:
+    """A base and the selector that goes before it."""
+
+    def __init__(self, base: Base, selector: Selector) -> None:
+        self.base = base
+        self.selector: nn.Module = selector.to(base.device)
+
+    @classmethod
+    def from_base(
+        cls, name: str, *, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> ArrCocQwen:
+        """A new selector, its weights drawn from `seed`, before the base `name`; errors are those of `load_base`."""
+        base = load_base(name, device=device, dtype=dtype)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            selector = Selector(SelectorConfig.of(base.hidden_size))
+        return cls(base, selector)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> ArrCocQwen:
+        """What `save_pretrained` wrote, with the base that it names. Raises ConfigError when it is not that."""
+        folder = Path(folder)
+        if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
+            raise ConfigError(
+                f"{folder} holds no selector ({WEIGHTS} and {CONFIG})",
+                remedy="Give the result/ folder of a run that has ended well.",
+            )
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        selector = Selector(SelectorConfig(**config["selector"]))
+        selector.load_state_dict(load_file(folder / WEIGHTS))
+        selector.eval()
+        return cls(load_base(config["base"], device=device, dtype=dtype), selector)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the selector's weights and a config that names the base, whose own weights are not copied."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in self.selector.state_dict().items()}, folder / WEIGHTS)
+        config = {"base": self.base.name, "selector": self.selector.config.to_dict()}
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    def answer(self, picture: AnyPicture, question: str, keep: int) -> Answer:
+        """Answer a question about one picture (uint8 [H, W, 3] or PIL) with `keep` of its visual tokens."""
+        seen = self.look([picture])
+        asked = self.ask([question], None, seen.grid)
+        with torch.no_grad():
+            scores = self.scores(seen, asked)
+        kept = allocate(scores, keep)
+        text = self.generate(seen, asked, kept)[0]
+        return Answer(text, tuple(kept[0].tolist()), scores[0].view(seen.grid).cpu().numpy())
+
+    def look(self, pictures: Sequence[AnyPicture]) -> Seen:
+        """The vision encoder's pass and the texture, once a picture; good for any number of questions and uses."""
+        return seeing.look(self.base, pictures)
+
+    def ask(self, questions: Sequence[str], answers: Sequence[str] | None, grid: tuple[int, int]) -> Asked:
+        """Prompts about pictures of `grid` (a Seen's); with `answers`, also what is to be guessed."""
+        return prompts.ask(self.base, questions, answers, grid)
+
+    def scores(self, seen: Seen, asked: Asked, selector: nn.Module | None = None) -> Tensor:
+        """Relevance of each visual token to each question: [B, N], float32, with gradient to the selector.
+
+        `selector`: a wrapped one to call instead (DistributedDataParallel). Only the question is read of `asked`, so
+        scores for other questions about the same pictures are `scores(seen, asked[permutation])`.
+        """
+        question = self.base.model.get_input_embeddings()(asked.question_ids)
+        return (selector or self.selector)(seen.tokens.embeddings, seen.texture, question, asked.question_mask)
+
+    @torch.no_grad()
+    def read(self, seen: Seen, asked: Asked, kept: Tensor) -> Reading:
+        """The answers with only the tokens `kept` (int64 [B, K]): a true pass over K tokens."""
+        keep = pruning.kept_mask(kept, seen.count)
+        return _judge(*pruning.run(self.base.model, asked, seen.tokens, keep))
+
+    @torch.no_grad()
+    def read_all(self, seen: Seen, asked: Asked) -> tuple[Reading, Tensor]:
+        """The answers with all N tokens, and the teacher from the same pass.
+
+        The teacher is the answer position's attention to each visual token, mean over all layers and heads, scaled
+        to sum to 1: [B, N], float32. It needs this full pass; that is what it costs.
+        """
+        recorder = Recorder(asked.answer_column)
+        keep = torch.ones(len(asked), seen.count, dtype=torch.bool, device=asked.visual.device)
+        output = pruning.run(self.base.model, asked, seen.tokens, keep, recorder=recorder)
+        attention = recorder.mean[asked.visual].view(len(asked), -1)
+        return _judge(*output), attention / attention.sum(1, keepdim=True)
+
+    @torch.no_grad()
+    def generate(self, seen: Seen, asked: Asked, kept: Tensor) -> list[str]:
+        """Greedy answers as text, with only the tokens `kept`. `asked` is without answers."""
+        keep = pruning.kept_mask(kept, seen.count)
+        short = pruning.shorten(asked, keep)
+        del short["targets"]
+        ids = self.base.model.generate(
+            **short,
+            mm_encoder_outputs=pruning.pack(seen.tokens, keep),
+            max_new_tokens=MAX_ANSWER_TOKENS,
+            do_sample=False,
+        )
+        texts = self.base.tokenizer.batch_decode(ids[:, short["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def words(self, guesses: Tensor) -> list[str]:
+        """Text of a Reading's guesses."""
+        tokenizer = self.base.tokenizer
+        return [tokenizer.decode(row[row != IGNORED], skip_special_tokens=True).strip() for row in guesses]
+
+
+def _judge(logits: Tensor, targets: Tensor) -> Reading:
+    asked = targets != IGNORED
+    losses = F.cross_entropy(logits.float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none")
+    guesses = logits.argmax(-1)
+    right = ((guesses == targets) | ~asked).all(1)
+    return Reading(losses.sum(1) / asked.sum(1).clamp_min(1), right, guesses.masked_fill(~asked, IGNORED))

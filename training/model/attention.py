@@ -1,0 +1,76 @@
+"""The teacher: where a frozen language model itself looks, from the column in which it guesses the answer.
+
+Fused attention never forms its weights, and forming all of them would cost S x S a head. Only one row is needed:
+an attention function of our own, registered through transformers' public interface, calls the fused one for the
+output and recomputes that row alone, exactly. It does nothing more unless a `Recorder` is passed along.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "sdpa_with_answer_row"
+
+
+class Recorder:
+    """Collects one query row of attention: `columns` int64 [B] says which. Give it to the model as `recorder=`."""
+
+    def __init__(self, columns: Tensor) -> None:
+        self.columns = columns
+        self._sum: Tensor | None = None
+        self._layers = 0
+
+    @property
+    def mean(self) -> Tensor:
+        """[B, S], float32: the row's attention, mean over all layers and heads (sums to 1 over the sequence)."""
+        if self._sum is None:
+            raise RuntimeError("nothing was recorded: was the base loaded by load_base?")
+        return self._sum / self._layers
+
+    @torch.no_grad()
+    def add(self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+        """One layer: query [B, H, S, d], key [B, H_kv, S, d], mask bool or additive [B, 1, S, S], or None: causal."""
+        batch, heads, length, width = query.shape
+        rows = self.columns.view(-1, 1, 1, 1)
+        query = query.gather(2, rows.expand(-1, heads, 1, width)).view(batch, key.shape[1], -1, width)
+        logits = (query @ key.transpose(2, 3)).float() * scaling  # [B, H_kv, H / H_kv, S]
+        if mask is None:
+            after = torch.arange(length, device=key.device) > rows[:, 0]
+            logits = logits.masked_fill(after[:, None], -torch.inf)
+        else:
+            row = mask.expand(batch, -1, -1, -1).gather(2, rows.expand(-1, 1, 1, length))
+            logits = logits.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else logits + row
+        weights = logits.softmax(-1).mean((1, 2))
+        self._sum = weights if self._sum is None else self._sum + weights
+        self._layers += 1
+
+
+def prepare(model: PreTrainedModel) -> None:
+    """Make a model's language part able to record; what it computes stays the same."""
+    model.set_attn_implementation({"text_config": NAME})
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    recorder: Recorder | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    if recorder is not None:
+        recorder.add(query, key, attention_mask, scaling)
+    return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
+
+
+AttentionInterface.register(NAME, _attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,120 @@
+"""Bases by name: the tiny one that ships, and Qwen3-VL from the Hugging Face Hub.
+
+Classes are pinned and none of a repository's own code is ever run. A base is loaded to be read only: evaluation
+mode, no gradients; `parameters_hash` says whether it is still bitwise what was loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
+from torch import nn
+from transformers import (
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen2VLImageProcessorPil,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeForConditionalGeneration,
+)
+from transformers.utils import logging as transformers_logging
+
+from arrcoc_core.errors import ConfigError
+from training.model import attention
+
+TINY = "tiny"
+TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "base"
+HUB_NAMES = (
+    "Qwen/Qwen3-VL-2B-Instruct",
+    "Qwen/Qwen3-VL-4B-Instruct",
+    "Qwen/Qwen3-VL-8B-Instruct",
+    "Qwen/Qwen3-VL-30B-A3B-Instruct",
+)
+NAMES = (TINY, *HUB_NAMES)
+
+_CLASSES: dict[str, type[PreTrainedModel]] = {
+    "qwen3_vl": Qwen3VLForConditionalGeneration,
+    "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
+}
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A frozen base with what turns text and pictures into its inputs. `name` is what it was asked for by."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    image_processor: Qwen2VLImageProcessorPil
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the language model's embeddings."""
+        return self.model.config.text_config.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+
+def load_base(name: str, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Base:
+    """The base called `name` (one of `NAMES`, or a folder in the Hub's format), frozen, on `device`.
+
+    `dtype` None: the one its weights are stored in. Raises ConfigError for an unknown name, a folder that holds no
+    Qwen3-VL, and a Hub that cannot be reached.
+    """
+    folder = find_folder(name)
+    kind = _model_type(folder)
+    if kind not in _CLASSES:
+        raise ConfigError(
+            f"{name} is a {kind or 'model without a type'}, not a Qwen3-VL", remedy=f"Choose from {', '.join(NAMES)}."
+        )
+    transformers_logging.disable_progress_bar()
+    model = _CLASSES[kind].from_pretrained(folder, dtype=dtype or "auto", local_files_only=True)
+    model.to(device).eval().requires_grad_(False)
+    attention.prepare(model)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, padding_side="left", local_files_only=True, trust_remote_code=False
+    )
+    return Base(name, model, tokenizer, Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True))
+
+
+def find_folder(name: str) -> Path:
+    """Where a base's files lie on this machine; those of a Hub name are fetched first when they are not there."""
+    if name == TINY:
+        return TINY_FOLDER
+    if name in HUB_NAMES:
+        return _fetch(name)
+    if (Path(name) / "config.json").is_file():
+        return Path(name)
+    raise ConfigError(f"there is no base model {name!r}", remedy=f"Choose from {', '.join(NAMES)}.")
+
+
+def parameters_hash(module: nn.Module) -> str:
+    """SHA-256 in hex over names, types, shapes and bytes of all parameters and buffers: equal means bitwise equal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _fetch(name: str) -> Path:
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(_FILES)))
+    except (OSError, HfHubHTTPError) as error:
+        raise ConfigError(
+            f"{name} is not on this machine and could not be fetched from the Hugging Face Hub: {error}",
+            remedy='Check the network (and HF_HUB_OFFLINE), or take Model(base="tiny"), which needs neither.',
+        ) from error
+
+
+def _model_type(folder: Path) -> str:
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
