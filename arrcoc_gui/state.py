@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from arrcoc_gui.background import Task, background, run_in_background
+from arrcoc_gui.prefs import Prefs
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
+
     from arrcoc_core.discovery import Discovery
 
 POLL_MS = 300
@@ -31,15 +33,17 @@ class AppState(QObject):
     discovery_changed = Signal(object)  # Discovery
     discovery_started = Signal()
     selection_changed = Signal(str)  # the experiment the user looks at
+    experiment_opened = Signal(str)  # experiment or sweep the list is to show
     run_opened = Signal(str)  # run id the monitor is to show
     launch_started = Signal(list)  # names
     launched = Signal(object)  # Run or SweepRun
     problem = Signal(str, str)  # message, remedy: shown as a banner
     notice = Signal(str)  # one calm line in the status bar
 
-    def __init__(self, root: Path, parent: QObject | None = None) -> None:
+    def __init__(self, root: Path, prefs: Prefs, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.root = root
+        self.prefs = prefs
         self.runs: list[Run] = []
         self.runs_loaded = False
         self.discovery: Discovery | None = None
@@ -88,9 +92,9 @@ class AppState(QObject):
         """Look at the store once, unless a look is still under way."""
         if self._poll_task is not None and not self._poll_task.finished:
             return
-        root, token, active = self.root, self._token, self.active_runs
+        root, token, seen = self.root, self._token, self._progress
         self._poll_task = run_in_background(
-            lambda: _look(root, token, active), self._polled, self._poll_failed, self, name="reading the runs"
+            lambda: _look(root, token, seen), self._polled, self._poll_failed, self, name="reading the runs"
         )
 
     def discover(self) -> None:
@@ -119,6 +123,11 @@ class AppState(QObject):
         if name != self.selection:
             self.selection = name
             self.selection_changed.emit(name)
+
+    def show_experiment(self, name: str) -> None:
+        """Show the experiment (or sweep) in the list."""
+        self.select(name)
+        self.experiment_opened.emit(name)
 
     def launch(
         self,
@@ -180,8 +189,8 @@ class AppState(QObject):
 
     # -- answers of the background ---------------------------------------------------------------------------
 
-    def _polled(self, answer: tuple[int, list[Run] | None]) -> None:
-        self._token, runs = answer
+    def _polled(self, answer: tuple[int, list[Run] | None, dict[str, object]]) -> None:
+        self._token, runs, self._progress = answer
         self._last_poll_error = ""
         if runs is not None:
             self.runs = runs
@@ -229,16 +238,16 @@ class AppState(QObject):
         self._reconcile_task = run_in_background(look, None, self._poll_failed, self, name="checking the supervisor")
 
 
-def _look(root: Path, token: int | None, active: list[Run]) -> tuple[int, list[Run] | None]:
-    """The store's token and, when anything has changed since `token`, all runs."""
+def _look(root: Path, token: int | None, seen: dict[str, object]) -> tuple[int, list[Run] | None, dict[str, object]]:
+    """The store's token; all runs when anything has changed since `token` and `seen`; progress by id of unfinished
+    runs.
+    """
     from arrcoc_core import api
-    from arrcoc_core.store import changes_token
 
-    now = changes_token(root)
-    if now != token:
-        return now, list(api.runs(root=root))
-    before = [run.progress for run in active]
-    fresh = {run.id: run.refresh() for run in active}
-    if [run.progress for run in fresh.values()] == before:
-        return now, None
-    return now, list(api.runs(root=root))
+    now = api.changes_token(root)
+    if now == token and not seen:
+        return now, None, seen
+    runs = list(api.runs(root=root))
+    progress: dict[str, object] = {run.id: run.progress for run in runs if not run.finished}
+    changed = now != token or progress != seen
+    return now, runs if changed else None, progress

@@ -1,0 +1,71 @@
+"""The actions of the window itself: going places, theme and size, help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arrcoc_gui.actions import Action
+from arrcoc_gui.theme import Choice, themes
+
+if TYPE_CHECKING:
+    from arrcoc_gui.window import MainWindow
+
+
+def window_actions(window: MainWindow) -> list[Action]:
+    """Those that work on every page. They look at `window` only when they run."""
+    return [
+        Action(id="go.home", title="Home", keys=("H",), menu="Go", run=lambda: window.go("home")),
+        Action(
+            id="go.monitor",
+            title="Monitor: curves, pictures and log",
+            keys=("1",),
+            menu="Go",
+            run=lambda: window.go("monitor"),
+        ),
+        Action(
+            id="go.experiments",
+            title="Launch: the experiments",
+            keys=("2",),
+            menu="Go",
+            run=lambda: window.go("experiments"),
+        ),
+        Action(id="app.palette", title="Command palette", keys=("Ctrl+K",), menu="App", run=window.open_palette),
+        Action(id="app.reload", title="Reload the experiments", keys=("F5",), menu="App", run=window.state.discover),
+        Action(id="app.quit", title="Close the window", keys=("Ctrl+Q",), menu="App", run=window.close),
+        _theme("system", "Theme: as the system", window),
+        _theme("light", "Theme: light", window),
+        _theme("dark", "Theme: dark", window),
+        Action(
+            id="view.larger",
+            title="Larger",
+            keys=("Ctrl++", "Ctrl+="),
+            menu="View",
+            run=lambda: themes().step_scale(1),
+        ),
+        Action(id="view.smaller", title="Smaller", keys=("Ctrl+-",), menu="View", run=lambda: themes().step_scale(-1)),
+        Action(
+            id="view.normal", title="Normal size", keys=("Ctrl+0",), menu="View", run=lambda: themes().step_scale(0)
+        ),
+        Action(id="help.keys", title="Keys and actions", keys=("?", "F1"), menu="Help", run=window.open_help),
+        Action(id="help.log", title="Open the log of this app", menu="Help", run=lambda: open_log(window)),
+    ]
+
+
+def open_log(window: MainWindow) -> None:
+    """Open `.arrcoc/app.log` in the editor, or say that there is none yet."""
+    from arrcoc_gui.errors import app_log
+
+    if app_log.path is not None and app_log.path.exists():
+        window.state.open_in_editor(app_log.path)
+    else:
+        window.show_notice("The log is empty: nothing has gone wrong")
+
+
+def _theme(choice: Choice, title: str, window: MainWindow) -> Action:
+    return Action(
+        id=f"view.{choice}",
+        title=title,
+        menu="View",
+        run=lambda: themes().choose(choice),
+        checked=lambda: themes().choice == choice,
+    )
