@@ -190,19 +190,20 @@ class LogDocument:
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
-            stamp = self._stamp_before(middle, low)
-            if stamp is None or stamp <= time:
+            stamped = self._stamped_before(middle, low)
+            if stamped is None or stamped.time is None or stamped.time <= time:
                 low = middle + 1
             else:
                 high = middle
-        return max(low - 1, 0)
+        stamped = self._stamped_before(low - 1, 0)
+        return 0 if stamped is None else stamped.number
 
-    def _stamp_before(self, number: int, lowest: int) -> float | None:
-        """The time of line `number`, or of the nearest stamped line above it down to `lowest`."""
+    def _stamped_before(self, number: int, lowest: int) -> LogLine | None:
+        """Line `number`, or the nearest stamped line above it down to `lowest`."""
         for first in range(number, lowest - 1, -64):
             for line in reversed(self.lines(max(first - 63, lowest), first + 1)):
                 if line.time is not None:
-                    return line.time
+                    return line
         return None
 
 

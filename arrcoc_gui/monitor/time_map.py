@@ -28,6 +28,11 @@ class TimeMap:
         known = np.isfinite(step) & np.isfinite(time)
         return cls(step[known], np.maximum.accumulate(time[known]) if known.any() else time[known])
 
+    @classmethod
+    def empty(cls) -> TimeMap:
+        """Of a run without rows."""
+        return cls(np.empty(0), np.empty(0))
+
     def __len__(self) -> int:
         return len(self.steps)
 

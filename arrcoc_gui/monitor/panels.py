@@ -1,0 +1,64 @@
+"""Which charts there are: a panel for each metric a run has logged, in an order people expect.
+
+`eval/accuracy` is the large one; the accuracies of other ways to choose the tokens are its reference lines, not
+panels of their own unless asked for. What a run logs beyond the known names gets a panel too: nothing that was
+logged is out of reach. Values that never change (`tokens/*`) start hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+MAIN = "eval/accuracy"
+REFERENCES: tuple[tuple[str, str], ...] = (
+    ("eval/accuracy_full", "all tokens"),
+    ("eval/accuracy_uniform", "uniform"),
+    ("eval/accuracy_random", "random"),
+    ("eval/accuracy_teacher", "teacher"),
+)
+FAINT_REFERENCE = "eval/accuracy_teacher"
+_KNOWN = (
+    "train/loss",
+    "eval/loss",
+    "train/learning_rate",
+    "perf/samples_per_s",
+    "perf/step_s",
+    "perf/memory_gb",
+)
+_UNITS = {"perf/samples_per_s": "samples/s", "perf/step_s": "s", "perf/memory_gb": "GB"}
+_HIDDEN_AT_FIRST = ("tokens/", "eval/accuracy_")
+
+
+@dataclass(frozen=True)
+class PanelSpec:
+    """One chart: its metric, its title, its unit ("" for none)."""
+
+    metric: str
+    title: str
+    unit: str = ""
+
+
+def panel_specs(names: Iterable[str], chosen: Mapping[str, bool]) -> list[PanelSpec]:
+    """The small panels for the metrics `names`; `chosen` holds what the user has switched on or off by name."""
+    wanted = [name for name in names if name != MAIN and chosen.get(name, shown_at_first(name))]
+    return [PanelSpec(name, title_of(name), _UNITS.get(name, "")) for name in sorted(wanted, key=_order)]
+
+
+def shown_at_first(name: str) -> bool:
+    """Whether a metric has a panel before the user has said anything."""
+    return not name.startswith(_HIDDEN_AT_FIRST)
+
+
+def choices(names: Iterable[str]) -> list[str]:
+    """All metrics that can be switched on or off, in panel order."""
+    return sorted((name for name in names if name != MAIN), key=_order)
+
+
+def title_of(name: str) -> str:
+    """A metric's name as a title: the name itself, which is what people search for in code and logs."""
+    return name
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (_KNOWN.index(name) if name in _KNOWN else len(_KNOWN), name)
