@@ -48,7 +48,7 @@ def describe(pixels: Tensor, grid: tuple[int, int]) -> Texture:
     size = (grid[0] * PIXELS_PER_TOKEN, grid[1] * PIXELS_PER_TOKEN)
     if pixels.shape[-2:] != size:
         pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-    means = F.avg_pool2d(texture_array(pixels), PIXELS_PER_TOKEN).flatten(2).transpose(1, 2)
+    means = _cells(texture_array(pixels)).mean((3, 5)).flatten(2).transpose(1, 2)
     return Texture(means, information_entropy(pixels), means[..., 12])
 
 
@@ -63,16 +63,29 @@ def texture_array(pixels: Tensor) -> Tensor:
     rows = torch.linspace(-1, 1, height, device=pixels.device)[:, None].expand(height, width)
     columns = torch.linspace(-1, 1, width, device=pixels.device)[None].expand(height, width)
     place = torch.stack([rows, columns, torch.hypot(rows, columns) / math.sqrt(2)])
-    surround = F.avg_pool2d(F.pad(pixels, (8, 8, 8, 8), mode="replicate"), 17, 1)
+    surround = _box(height, pixels) @ pixels @ _box(width, pixels).T
     salience = (pixels - surround).square().sum(1, keepdim=True).sqrt()
     return torch.cat([pixels, _lab(pixels), edges, magnitude, place.expand(count, -1, -1, -1), salience], 1)
 
 
 def information_entropy(pixels: Tensor) -> Tensor:
     """Shannon entropy of each token cell's luminance histogram, as a share of the largest: [B, N] in 0..1."""
-    bins = (_luminance(pixels) * ENTROPY_BINS).long().clamp(0, ENTROPY_BINS - 1)
-    histogram = F.avg_pool2d(F.one_hot(bins, ENTROPY_BINS).movedim(-1, 1).float(), PIXELS_PER_TOKEN)
-    return torch.special.entr(histogram).sum(1).flatten(1) / math.log(ENTROPY_BINS)
+    levels = (_luminance(pixels)[:, None] * ENTROPY_BINS).long().clamp(0, ENTROPY_BINS - 1)
+    cells = _cells(levels).squeeze(1).transpose(2, 3).flatten(3).flatten(1, 2)  # [B, N, pixels]
+    counts = torch.zeros(*cells.shape[:2], ENTROPY_BINS, device=pixels.device)
+    counts.scatter_add_(2, cells, torch.ones((), device=pixels.device).expand(cells.shape))
+    return torch.special.entr(counts / cells.shape[2]).sum(2) / math.log(ENTROPY_BINS)
+
+
+def _cells(values: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, C, rows, 8, columns, 8]."""
+    return values.unflatten(3, (-1, PIXELS_PER_TOKEN)).unflatten(2, (-1, PIXELS_PER_TOKEN))
+
+
+def _box(length: int, like: Tensor, reach: int = 8) -> Tensor:
+    """The box mean over 2 * reach + 1 pixels, edges repeated, as a matrix [length, length]: the fastest way here."""
+    places = torch.arange(length)[:, None] + torch.arange(-reach, reach + 1)
+    return F.one_hot(places.clamp(0, length - 1), length).to(like).mean(1)
 
 
 def _luminance(pixels: Tensor) -> Tensor:

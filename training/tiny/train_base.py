@@ -66,7 +66,8 @@ STAGES = (Stage("vision", 1000, 3e-3), Stage("language", 2200, 2e-3))
 @dataclass(frozen=True)
 class Batch:
     """`pixel_values` [B*256, 48]; `cells` [B, 2, 64] (shape, colour, 0 = nothing) of each visual token;
-    `input_ids` and `targets` [B, S], -100 where nothing is asked; `positions` [3, S]; `mask` [B, 1, S, S], true where a row may look at a column."""
+    `input_ids` and `targets` [B, S], -100 where nothing is asked; `positions` [3, S]; `mask` [B, 1, S, S], true
+    where a row may look at a column."""
 
     pixel_values: Tensor
     grid: Tensor
