@@ -38,6 +38,18 @@ def gpus_asked_for(compute: Compute) -> int:
     return (compute if isinstance(compute, Vertex) else compute.vertex).count
 
 
+def ranks_to_start(compute: Compute, world: World) -> int:
+    """How many ranks this process has to start; 1 where it is to train itself, as one of several or alone."""
+    if world.size > 1 or "WORLD_SIZE" in os.environ or (isinstance(compute, Local) and compute.gpus == 1):
+        return 1
+    asked = gpus_asked_for(compute)
+    if not asked and isinstance(compute, Local) and compute.device == "auto":
+        import torch
+
+        asked = min(compute.gpus, torch.cuda.device_count())
+    return max(asked, 1)
+
+
 def choose_device(compute: Compute, world: World) -> torch.device:
     """The device of this rank. Raises DeviceError when GPUs were asked for and fewer are there."""
     import torch

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -83,3 +84,43 @@ class Story:
     def summary(self, values: Mapping[str, float]) -> None:
         if not self._silent:
             replace_json(self._summary, dict(values))
+
+
+class Clock:
+    """How long steps and evaluations take, and so how long is left."""
+
+    _SECONDS_BETWEEN_LINES = 5.0
+    _WEIGHT_OF_NEWEST = 0.1
+
+    def __init__(self, total_steps: int, evaluate_every: int) -> None:
+        self._total, self._every = total_steps, evaluate_every
+        self._step_s: float | None = None
+        self._evaluation_s = 0.0
+        self._said = time.monotonic()
+
+    def stepped(self, seconds: float) -> float:
+        """Note how long an optimizer step took; gives it back."""
+        old = self._step_s
+        self._step_s = seconds if old is None else old + self._WEIGHT_OF_NEWEST * (seconds - old)
+        return seconds
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._evaluation_s = time.monotonic() - began
+
+    def left(self, step: int) -> float | None:
+        """Seconds until the end, after `step` steps; None before the first was measured."""
+        if self._step_s is None:
+            return None
+        evaluations = -(-self._total // self._every) - step // self._every
+        return (self._total - step) * self._step_s + evaluations * self._evaluation_s
+
+    def worth_a_line(self, step: int) -> bool:
+        """True for the first step, and then every few seconds."""
+        now = time.monotonic()
+        if step > 1 and now - self._said < self._SECONDS_BETWEEN_LINES:
+            return False
+        self._said = now
+        return True

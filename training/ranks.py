@@ -40,7 +40,7 @@ def run_ranks(command: Sequence[str], count: int) -> int:
         signal.signal(number, pass_on)
 
     first_bad, deadline = 0, float("inf")
-    while any(rank.poll() is None for rank in ranks):
+    while None in [rank.poll() for rank in ranks]:
         bad = [rank.returncode for rank in ranks if rank.returncode]
         if bad and not first_bad:
             first_bad, deadline = bad[0], time.monotonic() + _SECONDS_TO_FOLLOW

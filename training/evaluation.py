@@ -1,0 +1,160 @@
+"""Answer accuracy and cross-entropy on held-out questions at the hard top K, and the lines to read them against.
+
+`eval/accuracy` and `eval/loss`: the base answers from the K tokens the selector ranks highest.
+`eval/accuracy_shuffled_question`: the same, but the selector reads another sample's question: what it has learned
+about pictures alone.
+
+The reference lines do not change while the selector learns, so each question is put to them once:
+
+- `_full`: all N tokens. `_random`: K at random. `_uniform`: K on an even grid.
+- `_teacher`: the K highest of what the selector imitates, the base's own attention; it needs a full pass first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from training.data import Batch, Collate, Samples
+from training.devices import World
+from training.model.selector import allocate, random_selection, uniform_selection
+from training.pictures import composite
+from training.tracking import Picture
+
+if TYPE_CHECKING:
+    from training.model.arrcoc_qwen import ArrCocQwen, Reading
+    from training.model.prompts import Asked
+    from training.model.seeing import Seen
+
+CHUNK = 128  # questions per pass
+RANDOM_SEED = 0
+_CACHE_BYTES = 512 * 1024**2
+
+
+@dataclass
+class Evaluator:
+    """Evaluates on a fixed set of questions. With several ranks each takes its share, and all have to call `run`.
+
+    `references`: the reference lines by metric name, once they are known; a resumed run gives them back.
+    """
+
+    model: ArrCocQwen
+    samples: Samples
+    collate: Collate
+    keep: int
+    pictures: int
+    device: torch.device
+    bf16: bool
+    world: World
+    references: dict[str, float] = field(default_factory=dict)
+    _seen: dict[int, Seen] = field(default_factory=dict)
+    _seen_bytes: int = 0
+
+    @torch.no_grad()
+    def run(self) -> tuple[dict[str, float], tuple[Picture, ...]]:
+        """The metrics of the selector as it is now, and pictures of the first questions (on rank 0)."""
+        count = len(self.samples)
+        sums: dict[str, float] = {}
+        pictures: tuple[Picture, ...] = ()
+        self.model.selector.eval()
+        for chunk in range(self.world.rank, -(-count // CHUNK), self.world.size):
+            first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, count)
+            batch = self.collate([self.samples.get(index) for index in range(first, last)])
+            after = self.collate([self.samples.get(last % count)])
+            others = Batch(batch.pictures, [*batch.questions[1:], *after.questions], batch.answers)
+            seen = self._look(chunk, batch)
+            asked = self.model.ask(batch.questions, batch.answers, seen.grid)
+            if not self.references:
+                _add(sums, self._refer(chunk, seen, asked))
+            scores = self.model.scores(seen, asked)
+            kept = allocate(scores, self.keep)
+            reading = self._read(seen, asked, kept)
+            astray = self.model.scores(seen, self.model.ask(others.questions, others.answers, seen.grid))
+            reading_astray = self._read(seen, asked, allocate(astray, self.keep))
+            _add(
+                sums,
+                {
+                    "loss": reading.loss,
+                    "accuracy": reading.right,
+                    "accuracy_shuffled_question": reading_astray.right,
+                },
+            )
+            if chunk == 0:
+                pictures = tuple(self._draw(batch, seen.grid, scores, kept, self.model.words(reading.guesses)))
+        self.model.selector.train()
+        means = {f"eval/{name}": total / count for name, total in _over_ranks(sums, self.world, self.device).items()}
+        if not self.references:
+            own = ("eval/loss", "eval/accuracy", "eval/accuracy_shuffled_question")
+            self.references = {name: mean for name, mean in means.items() if name not in own}
+        return {**means, **self.references}, pictures
+
+    @torch.no_grad()
+    def tokens_per_picture(self) -> int:
+        """N, as the base makes them of the first picture."""
+        return self.model.look([self.samples.get(0).picture]).count
+
+    def _look(self, chunk: int, batch: Batch) -> Seen:
+        """What the frozen vision model makes of the pictures: kept for the next evaluation while there is room."""
+        if chunk in self._seen:
+            return self._seen[chunk]
+        with self._precision():
+            seen = self.model.look(batch.pictures)
+        if self._seen_bytes + seen.nbytes <= _CACHE_BYTES:
+            self._seen[chunk] = seen
+            self._seen_bytes += seen.nbytes
+        return seen
+
+    def _read(self, seen: Seen, asked: Asked, kept: Tensor) -> Reading:
+        with self._precision():
+            return self.model.read(seen, asked, kept)
+
+    def _refer(self, chunk: int, seen: Seen, asked: Asked) -> dict[str, Tensor]:
+        """Which answers of a chunk are right along each reference line."""
+        count = len(asked)
+        with self._precision():
+            full, teacher = self.model.read_all(seen, asked)
+        kept = {
+            "accuracy_random": random_selection(count, seen.count, self.keep, RANDOM_SEED + chunk),
+            "accuracy_uniform": uniform_selection(count, seen.grid, self.keep),
+            "accuracy_teacher": allocate(teacher, self.keep),
+        }
+        right = {name: self._read(seen, asked, tokens.to(self.device)).right for name, tokens in kept.items()}
+        return {"accuracy_full": full.right, **right}
+
+    def _precision(self) -> torch.autocast:
+        """The base computes in bfloat16 where asked for; the selector always in float32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def _draw(
+        self, batch: Batch, grid: tuple[int, int], scores: Tensor, kept: Tensor, given: list[str]
+    ) -> list[Picture]:
+        """Pictures of the first questions, each with the answer that was given, its map and what was kept."""
+        pictures: list[Picture] = []
+        for k in range(min(self.pictures, len(batch.questions))):
+            caption = (
+                f"Q: {batch.questions[k]} | answer: {given[k]} | right: {batch.answers[k]} | "
+                f"kept {self.keep}/{grid[0] * grid[1]}"
+            )
+            relevance = scores[k].float().reshape(grid).cpu().numpy()
+            image = composite(batch.pictures[k], relevance, kept[k].tolist())
+            pictures.append(Picture.encode(f"pictures/{k}", image, caption))
+        return pictures
+
+
+def _add(sums: dict[str, float], more: dict[str, Tensor]) -> None:
+    for name, values in more.items():
+        sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+
+
+def _over_ranks(sums: dict[str, float], world: World, device: torch.device) -> dict[str, float]:
+    if world.size == 1:
+        return sums
+    import torch.distributed as dist
+
+    gathered: list[dict[str, float]] = [{} for _ in range(world.size)]
+    dist.all_gather_object(gathered, sums)
+    names = sorted({name for part in gathered for name in part})  # a rank without a chunk has none
+    return {name: sum(part.get(name, 0.0) for part in gathered) for name in names}

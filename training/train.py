@@ -1,0 +1,402 @@
+"""Train a selector: `python -m training.train RUN`, where RUN is a directory with an `experiment.json`.
+
+In the foreground and without the run store: `python training/train.py NAME`, with the name of an experiment.
+
+What happens, in order: wandb is started, the frozen base loaded, the data opened, the newest whole checkpoint (if there
+is one) taken up; then the loop: one optimizer step, sometimes an evaluation, one metrics row, sometimes a checkpoint.
+The objective is to imitate the frozen language model's own attention to the picture at the position of the answer;
+what is evaluated is whether it answers right from the K tokens the selector keeps.
+
+Order, noise and learning rate of a step are pure functions of (seed, step, rank), so that a resumed run goes on
+exactly as if it had never stopped.
+
+Left in RUN: progress.json and summary.json while it runs, checkpoints/, wandb/, and in the end result/ with the
+selector. Exit codes: 0 done; 1 an error; 2 the configuration cannot work here; 75 stopped by SIGTERM or SIGINT after a
+checkpoint (start it again to go on).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: this folder must not be where modules are looked up, its parent must
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+# Before torch is loaded: threads that spin while they wait slow a busy machine down tenfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import math
+import resource
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from arrcoc_core.encoding import encode
+from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
+from arrcoc_core.experiment import Experiment
+from arrcoc_core.stored import load_experiment, save_experiment
+from training.checkpoints import Checkpoint, DiskStore, latest, save
+from training.devices import (
+    World,
+    available_threads,
+    choose_device,
+    join_world,
+    leave_world,
+    make_repeatable,
+    ranks_to_start,
+)
+from training.progress import Clock, Story, duration, utc_now
+from training.ranks import run_ranks
+from training.signals import STOPPED_EXIT_CODE, StopRequest
+from training.tracking import NoTracker, Row, Tracker
+
+if TYPE_CHECKING:
+    import torch
+
+    from training.model.arrcoc_qwen import ArrCocQwen
+
+MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
+
+
+def main() -> int:
+    """Train the run, or the experiment, named on the command line; its exit code."""
+    if len(sys.argv) != 2:
+        print("usage: python -m training.train RUN_DIRECTORY | EXPERIMENT_NAME", file=sys.stderr)
+        return 2
+    stop, world = StopRequest(), World.from_environment()
+    code, directory = 1, Path(sys.argv[1])
+    try:
+        if not (directory / "experiment.json").is_file():
+            directory = foreground_run(sys.argv[1])
+        code = train_on_all_devices(directory.resolve(), stop, world)
+    except ArrcocError as error:
+        print(render(error), file=sys.stderr, flush=True)
+        code = error.exit_code
+    finally:
+        if world.size == 1:
+            leave_exit_code(directory, code)
+    return code
+
+
+def train_on_all_devices(directory: Path, stop: StopRequest, world: World) -> int:
+    """Train here, or start one process for each GPU and wait for them."""
+    count = ranks_to_start(load_experiment(directory).experiment.compute, world)
+    if count > 1:
+        return run_ranks([sys.executable, "-m", "training.train", str(directory)], count)
+    return train(directory, stop, world)
+
+
+def train(directory: Path, stop: StopRequest, world: World) -> int:
+    """The whole training of a run's directory, from its last checkpoint on. Returns the exit code."""
+    story = Story(directory, silent=world.rank > 0)
+    story.progress("starting")
+    resolved = load_experiment(directory)
+    experiment = resolved.experiment
+    data, training = experiment.data, experiment.train
+    run_id = os.environ.get("ARRCOC_RUN_ID", directory.name)
+    attempt = os.environ.get("ARRCOC_ATTEMPT", "1")
+    story.say(f"run {run_id}, attempt {attempt}: {experiment.name}, configuration {resolved.fingerprint}")
+    tracker = Tracker(run_id, directory, encode(experiment)) if world.rank == 0 else NoTracker()
+
+    # Where: the device, and what was saved by an attempt before this one.
+    import torch
+    from torch.utils.checkpoint import checkpoint as activation_checkpoint
+
+    store = DiskStore(directory / "checkpoints")
+    saved = latest(store, story.say)
+    if saved and saved.state["fingerprint"] != resolved.fingerprint:
+        raise CheckpointError(
+            f"the checkpoint at step {saved.step} belongs to configuration {saved.state['fingerprint']}, "
+            f"this run is {resolved.fingerprint}",
+            remedy="experiment.json was changed after the run began: launch a new run instead.",
+        )
+    device = choose_device(experiment.compute, world)
+    threads = saved.state["threads"] if saved else available_threads(world)
+    make_repeatable(threads, device)
+    join_world(world, device)
+    on = f"{threads} processor thread{'s' if threads > 1 else ''}" if device.type == "cpu" else str(device)
+    story.say(
+        f"computing on {on}{' in bfloat16' if training.bf16 else ''}" + (f" x {world.size}" if world.size > 1 else "")
+    )
+
+    # What: the frozen base with a new selector in front of it.
+    story.progress("loading model")
+    from training.model.arrcoc_qwen import ArrCocQwen
+    from training.model.objective import distillation_loss
+    from training.model.registry import parameters_hash
+
+    name = experiment.model.base
+    stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
+    model = ArrCocQwen.from_base(name, seed=training.seed, device=device, dtype=stored_precision)
+    base_hash = parameters_hash(model.base.model)
+    parameters = list(model.selector.parameters())
+    story.say(
+        f"base {name}: {_count(model.base.model.parameters())} parameters, frozen, sha256 {base_hash[:16]}…; "
+        f"selector: {_count(parameters)} parameters to learn"
+    )
+    optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=training.weight_decay)
+
+    # From what: pictures, questions and answers, and how many steps they make.
+    story.progress("preparing data")
+    from training.data import Collate, Forwards, Order, load_batches, open_samples, pin
+    from training.evaluation import Evaluator
+
+    dataset = saved.state["dataset"] if saved else pin(data.dataset)
+    samples, held_out = open_samples(data, dataset, experiment.evaluation.samples)
+    per_step = training.batch_size * training.gradient_accumulation_steps
+    if per_step % world.size:
+        raise ConfigError(
+            f"{per_step} questions per optimizer step cannot be shared out evenly among {world.size} devices",
+            remedy="Make train.batch_size x train.gradient_accumulation_steps a multiple of the number of devices.",
+        )
+    order = Order(len(samples), per_step, training.seed)
+    total = story.total_steps = order.steps_per_epoch * training.epochs
+    collate = Collate(model.base.tokenizer, data.max_seq_length)
+    story.say(
+        f"data {dataset}: {len(samples):,} questions to train on ({data.split_train}), {len(held_out):,} held out "
+        f"({data.split_val}); {total:,} steps of {per_step} questions"
+    )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, training.warmup_ratio))
+    evaluator = Evaluator(
+        model, held_out, collate, experiment.tokens.keep, experiment.evaluation.pictures, device, training.bf16, world
+    )
+    keep, all_tokens = experiment.tokens.keep, evaluator.tokens_per_picture()
+    if keep > all_tokens:
+        raise ConfigError(
+            f"tokens.keep = {keep} is more than the {all_tokens} visual tokens that {name} makes of a picture of "
+            f"{data.image_size} px",
+            remedy="Keep fewer tokens or raise data.image_size.",
+        )
+    tokens = {"tokens/kept": float(keep), "tokens/total": float(all_tokens)}
+
+    summary: dict[str, float] = {}
+    clock = Clock(total, experiment.evaluation.every_n_steps)
+
+    def evaluate(step: int) -> Row:
+        story.progress("evaluating", step, eta_s=clock.left(step))
+        with clock.evaluating():
+            values, pictures = evaluator.run()
+        story.say(
+            f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens, "
+            f"loss {values['eval/loss']:.3f}; "
+            f"when the selector reads another question {values['eval/accuracy_shuffled_question']:.1%}"
+        )
+        return Row(step, {**values, **tokens}, pictures)
+
+    def report(row: Row) -> None:
+        tracker.log(row)
+        summary.update(row.values)
+        if row.pictures or "eval/accuracy" in row.values:
+            story.summary(summary)
+
+    def checkpoint(step: int) -> None:
+        if world.rank == 0:
+            story.progress("saving", step, eta_s=clock.left(step))
+            state = {
+                "fingerprint": resolved.fingerprint,
+                "threads": threads,
+                "dataset": dataset,
+                "references": evaluator.references,
+                "summary": summary,
+            }
+            tensors = {"adamw": optimizer.state_dict(), "schedule": scheduler.state_dict()}
+            whole = Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save())
+            folder = save(store, whole, limit=experiment.checkpoints.save_total_limit)
+            tracker.mark_saved()
+            story.say(f"saved {folder}")
+
+    # From where: the last checkpoint, or step 0 with the reference lines.
+    if saved:
+        first = saved.step
+        model.selector.load_state_dict(saved.selector)
+        optimizer.load_state_dict(saved.optimizer["adamw"])
+        scheduler.load_state_dict(saved.optimizer["schedule"])
+        evaluator.references.update(saved.state["references"])
+        summary.update(saved.state["summary"])
+        tracker.log_again(saved.rows)
+        story.say(f"going on after step {first}; {len(saved.rows)} rows logged again")
+    else:
+        first = 0
+        report(evaluate(0))
+        lines = ", ".join(f"{name.removeprefix('eval/accuracy_')} {v:.1%}" for name, v in evaluator.references.items())
+        story.say(f"reference lines: {lines}")
+
+    # The loop.
+    batches = load_batches(
+        samples,
+        Forwards(order, training.batch_size, world, first, total),
+        collate,
+        workers=data.num_workers,
+        prefetch=data.prefetch_factor,
+    )
+    forwards = -(-per_step // world.size // training.batch_size)
+    for step in range(first + 1, total + 1):
+        if stop.agreed():
+            checkpoint(step - 1)
+            story.say(f"stopped by {stop.name} after step {step - 1}; start it again to go on")
+            tracker.finish(summary, STOPPED_EXIT_CODE)
+            leave_world(world)
+            return STOPPED_EXIT_CODE
+        began = time.perf_counter()
+        learning_rate = scheduler.get_last_lr()[0]
+        torch.manual_seed(noise_seed(training.seed, step, world.rank))
+        loss = 0.0
+        for _ in range(forwards):
+            batch = next(batches)
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
+                seen = model.look(batch.pictures)
+                asked = model.ask(batch.questions, batch.answers, seen.grid)
+                _, teacher = model.read_all(seen, asked)
+            if training.gradient_checkpointing:
+                scores = activation_checkpoint(model.scores, seen, asked, use_reentrant=False)
+            else:
+                scores = model.scores(seen, asked)
+            part = distillation_loss(scores, teacher) * len(batch.questions) / per_step
+            part.backward()
+            loss += part.item()
+        loss = sum_over_ranks(parameters, loss, world)
+        if not math.isfinite(loss):
+            raise RunError(f"the loss is {loss} at step {step}", remedy="Lower train.learning_rate.")
+        torch.nn.utils.clip_grad_norm_(parameters, MOST_GRADIENT)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        seconds = clock.stepped(time.perf_counter() - began)
+
+        row = None
+        if step % experiment.evaluation.every_n_steps == 0 or step == total:
+            row = evaluate(step)
+        if row or step == 1 or step % experiment.logging.every_n_steps == 0:
+            learned = {"train/loss": loss, "train/learning_rate": learning_rate}
+            facts = {
+                "perf/step_s": seconds,
+                "perf/samples_per_s": per_step / seconds,
+                "perf/memory_gb": memory_gb(device),
+            }
+            evaluated = row.values if row else {}
+            report(Row(step, {**learned, **facts, **tokens, **evaluated}, row.pictures if row else ()))
+        story.progress("training", step, samples_per_s=per_step / seconds, eta_s=clock.left(step))
+        if clock.worth_a_line(step):
+            story.say(f"step {step}/{total}: loss {loss:.4f}, {duration(clock.left(step))} left")
+        if step % experiment.checkpoints.save_every_n_steps == 0 or step == total:
+            checkpoint(step)
+
+    # The end: the base as it was, the selector with what it takes to load it.
+    story.progress("saving", total, eta_s=0.0)
+    unchanged = parameters_hash(model.base.model) == base_hash
+    summary["base/unchanged"] = float(unchanged)
+    story.say(f"base {'unchanged' if unchanged else 'CHANGED'}: sha256 {base_hash}")
+    if not unchanged:
+        raise RunError("the frozen base's parameters changed during training", remedy="This is a defect: report it.")
+    if world.rank == 0:
+        leave_result(model, directory / "result", experiment, summary)
+        story.say(f"the selector is in {directory / 'result'}")
+    story.summary(summary)
+    tracker.finish(summary, 0)
+    story.say(
+        f"done: {summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens; see {directory / 'result'}"
+    )
+    story.progress("done", total, eta_s=0.0)
+    leave_world(world)
+    return 0
+
+
+def rate(step: int, total: int, warmup_ratio: float) -> float:
+    """Share of the peak learning rate in step `step` (from 0): linear up over the warm-up, then a cosine to 0."""
+    warmup = round(total * warmup_ratio)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def noise_seed(seed: int, step: int, rank: int) -> int:
+    """The seed of everything random in one step of one rank."""
+    import numpy as np
+
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def sum_over_ranks(parameters: list[torch.nn.Parameter], loss: float, world: World) -> float:
+    """Add up the gradients, and the loss, of the ranks' shares of a step. Only the selector has gradients."""
+    if world.size == 1:
+        return loss
+    import torch
+    import torch.distributed as dist
+
+    flat = torch.cat([p.grad.flatten() for p in parameters] + [parameters[0].new_tensor([loss])])
+    dist.all_reduce(flat)
+    for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters] + [1]), strict=False):
+        parameter.grad.copy_(part.view_as(parameter))
+    return flat[-1].item()
+
+
+def memory_gb(device: torch.device) -> float:
+    """The most memory used so far: the GPU's, else this process's."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def leave_result(model: ArrCocQwen, directory: Path, experiment: Experiment, summary: Mapping[str, float]) -> None:
+    """Write the selector, what to know about it and how to load it; the marker DONE last."""
+    model.save_pretrained(directory)
+    lines = "\n".join(
+        f"| {name} | {summary[name]:.4g} |" for name in sorted(summary) if name.startswith(("eval/", "tokens/"))
+    )
+    readme = f"""# Selector of {experiment.name}
+
+Keeps {experiment.tokens.keep} visual tokens per picture for {experiment.model.base}, which itself is unchanged.
+
+```python
+from training.model.arrcoc_qwen import ArrCocQwen
+model = ArrCocQwen.from_pretrained({str(directory)!r})
+print(model.answer(picture, question, keep={experiment.tokens.keep}).text)  # picture: RGB array or PIL image
+```
+
+| metric | value |
+|---|---|
+{lines}
+"""
+    (directory / "README.md").write_text(readme, encoding="utf-8")
+    (directory / "DONE").write_text(f"{utc_now()}\n", encoding="utf-8")
+
+
+def foreground_run(name: str) -> Path:
+    """A run directory for the experiment `name`, outside of the run store."""
+    from arrcoc_core.discovery import discover
+    from arrcoc_core.resolving import resolve
+    from arrcoc_core.settings import find_root, load_settings, state_dir
+
+    root = find_root()
+    experiment = discover(root).find(name).experiment
+    resolved = resolve(experiment, load_settings(root))
+    slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+    directory = state_dir(root) / "foreground" / f"{slug}-{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}"
+    directory.mkdir(parents=True)
+    save_experiment(resolved, directory)
+    print(f"training {name} in the foreground; everything is written to {directory}", flush=True)
+    return directory
+
+
+def leave_exit_code(directory: Path, code: int) -> None:
+    """The last act: tell whoever started this, also when they are gone and another has taken their place."""
+    attempt = os.environ.get("ARRCOC_ATTEMPT")
+    if attempt and directory.is_dir():
+        marker = directory / "logs" / f"attempt-{attempt}.exit"
+        marker.parent.mkdir(exist_ok=True)
+        temporary = marker.with_suffix(".partial")
+        temporary.write_text(str(code), encoding="utf-8")
+        temporary.replace(marker)
+
+
+def _count(parameters: Iterable[torch.nn.Parameter]) -> str:
+    return f"{sum(parameter.numel() for parameter in parameters):,}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
