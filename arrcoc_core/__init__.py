@@ -63,9 +63,7 @@ if TYPE_CHECKING:
     from arrcoc_core.variations import sweep as sweep
 
 _HOMES = {
-    "api": (
-        "Attempt Progress Run SweepRun get_run get_sweep launch launch_sweep plan reconcile runs sweeps"
-    ),
+    "api": ("Attempt Progress Run SweepRun get_run get_sweep launch launch_sweep plan reconcile runs sweeps"),
     "discovery": "Discovery discover",
     "errors": (
         "ArrcocError CheckpointError ConfigError DeviceError DuplicateExperimentError ExperimentError MetricsError "

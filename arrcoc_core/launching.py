@@ -1,0 +1,129 @@
+"""From a plan to a run: `apply` creates what the plan says and sees that somebody drives it.
+
+Everything is checked before anything is made. What is made is made in an order in which each step can be repeated:
+the code snapshot, the run's folder (its files, then its code), then the row in the store, which is what makes it a
+run; a crash before that leaves a folder that nothing refers to. Applying again with the same run id finishes what
+was left undone and gives the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from arrcoc_core.experiment import Local
+from arrcoc_core.lease import driven
+from arrcoc_core.planning import RUN_FOLDER, Plan
+from arrcoc_core.processes import spawn_detached
+from arrcoc_core.records import Event
+from arrcoc_core.settings import state_dir
+from arrcoc_core.snapshot import Snapshot, capture, materialise, name_run
+from arrcoc_core.store import Store
+from arrcoc_core.stored import save_experiment
+
+_ID_LENGTH = 63
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: tuple[str, str] | None = None) -> None:
+    """Create one run for each plan (of the same code) and start a supervisor where none lives.
+
+    `sweep` is the id and the name of the sweep that the runs are points of. PlanError when a check of a plan failed,
+    WorldMovedError when the code is not what was planned for; in both cases nothing was created.
+    """
+    for plan in plans:
+        plan.require()
+    state = state_dir(root)
+    snapshot = capture(root, state, expected=plans[0].code)
+    packages = installed_packages()
+    for plan, run_id in zip(plans, run_ids, strict=True):
+        _make_folder(state / "runs" / run_id, plan, snapshot, packages)
+    name_run(snapshot, state, run_ids)
+    now = time.time()
+    with Store(state / "store.db") as store:
+        store.append(
+            [
+                Event(run_id, "created", now, data=_created(plan, sweep))
+                for plan, run_id in zip(plans, run_ids, strict=True)
+            ]
+        )
+        ensure_supervisor(store, root, state)
+
+
+def ensure_supervisor(store: Store, root: Path, state: Path) -> bool:
+    """Start a supervisor unless a living one holds the lease; True when it was started."""
+    if driven(store):
+        return False
+    # In the project root: `-m` looks there first, also where the package is not installed.
+    command = [sys.executable, "-m", "arrcoc_core.supervisor", str(root)]
+    spawn_detached(command, cwd=Path(__file__).resolve().parents[1], log=state / "supervisor.log")
+    return True
+
+
+def new_run_id(name: str, taken: frozenset[str] = frozenset()) -> str:
+    """`<slug>-<yyyymmdd>t<hhmmss>-<4 random>`: at most 63 of [a-z0-9-], a label, a W&B id and a folder name."""
+    while True:
+        tail = f"-{datetime.now(UTC):%Y%m%dt%H%M%S}-{''.join(random.choices(_ALPHABET, k=4))}"
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: _ID_LENGTH - len(tail)].strip("-")
+        made = f"{slug or 'run'}{tail}"
+        if made not in taken:
+            return made
+
+
+def installed_packages() -> str:
+    """`name==version` lines of the interpreter's packages, by the names of their metadata folders."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:  # an entry of sys.path need not exist
+            continue
+        for name in names:
+            match = re.fullmatch(r"(.+?)-(\d.*?)\.(?:dist|egg)-info", name)
+            if match:
+                found.setdefault(match[1].lower().replace("_", "-"), match[2])
+    lines = [f"python=={sys.version.split()[0]}", *(f"{name}=={found[name]}" for name in sorted(found))]
+    return "\n".join(lines) + "\n"
+
+
+def _make_folder(directory: Path, plan: Plan, snapshot: Snapshot, packages: str) -> None:
+    (directory / "logs").mkdir(parents=True, exist_ok=True)
+    save_experiment(plan.resolved, directory)
+    command = [str(directory) if part == RUN_FOLDER else part for part in plan.command]
+    _write(directory / "plan.json", json.dumps({**plan.to_json(), "command": command}, indent=1))
+    _write(directory / "packages.txt", packages)
+    materialise(snapshot, directory / "code")
+
+
+def _created(plan: Plan, sweep: tuple[str, str] | None) -> dict[str, object]:
+    compute = plan.resolved.experiment.compute
+    assert isinstance(compute, Local)  # no other target has a plan
+    return {
+        "experiment": plan.experiment,
+        "fingerprint": plan.fingerprint,
+        "code": plan.code,
+        "target": plan.target,
+        "sweep": sweep[0] if sweep else None,
+        "sweep_name": sweep[1] if sweep else None,
+        "max_parallel": compute.max_parallel,
+        "budgets": {"preemption": compute.max_preemptions, "failure": compute.max_failures},
+        "total_steps": plan.total_steps or 0,
+        "estimate_low_s": plan.estimate.low_s,
+        "estimate_high_s": plan.estimate.high_s,
+        "base": plan.resolved.experiment.model.base,
+        "workload": plan.workload,
+        "machine": plan.machine,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,249 @@
+"""What a launch would do, before it does anything: `make_plan(resolved, facts) -> Plan`, pure and frozen.
+
+The same object is the text of `arrcoc plan`, its JSON, the page in the app and what `launch` carries out. A plan
+whose checks fail is still a plan (`ok` is False): it shows what is missing; launching it raises `PlanError` and
+creates nothing. Only an experiment for a target that does not exist here has no plan at all.
+
+Facts are gathered once; planning each point of a sweep then costs a few microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from arrcoc_core.errors import PlanError, TargetUnavailableError
+from arrcoc_core.estimates import BASES, Estimate, estimate, workload
+from arrcoc_core.experiment import Local
+from arrcoc_core.facts import Check, Facts
+from arrcoc_core.formatting import UNKNOWN, duration, money
+from arrcoc_core.resolved import ResolvedExperiment
+
+RUN_FOLDER = "{run}"
+"""Stands in `command` and `creates` for the run's folder, whose name is chosen at launch."""
+
+SECRETS = {"WANDB_API_KEY": "from the environment or ~/.netrc, when the run starts"}
+"""Secrets a run may use: named, never held."""
+
+GB = 1e9
+TINY_DISK_BYTES = 0.3 * GB
+TINY_MEMORY_BYTES = 1.2 * GB
+_TARGET_WORDS = {"vertex": "Vertex AI", "wandb-launch": "a W&B Launch queue"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    resolved: ResolvedExperiment
+    code: str
+    """Hash of the code it was planned for: launching refuses any other."""
+    target: str
+    machine: str
+    device: str
+    """"cpu" or "cuda"."""
+    workload: float
+    """Seconds by the step model; see estimates.py."""
+    estimate: Estimate
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    secrets: Mapping[str, str]
+    """Name -> where its value will come from."""
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
+    cost_usd: float = 0.0
+    image: str = "nothing to build"
+
+    @property
+    def experiment(self) -> str:
+        return self.resolved.name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.resolved.fingerprint
+
+    @property
+    def total_steps(self) -> int | None:
+        """Optimizer steps; None where only the data set itself knows."""
+        return self.resolved.total_steps
+
+    @property
+    def estimate_s(self) -> tuple[float, float]:
+        """Lowest and highest expected duration in seconds."""
+        return self.estimate.low_s, self.estimate.high_s
+
+    @property
+    def estimate_source(self) -> str:
+        return self.estimate.source
+
+    @property
+    def creates(self) -> tuple[str, ...]:
+        """What a launch makes."""
+        return (f"a row in the run store and the folder {RUN_FOLDER}", f"a snapshot of the code {self.code}")
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+    @property
+    def headline(self) -> str:
+        """ "about 2 min · $0 · nothing to build"."""
+        return f"{_about(self.estimate)} · {money(self.cost_usd)} · {self.image}"
+
+    def require(self) -> None:
+        """PlanError naming every failed check, when there is one."""
+        failed = [check for check in self.checks if not check.ok]
+        if failed:
+            raise PlanError(
+                f"{self.experiment} cannot run here: " + "; ".join(check.detail for check in failed),
+                remedy="\n".join(check.remedy for check in failed if check.remedy),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "experiment": self.experiment,
+            "fingerprint": self.fingerprint,
+            "code": self.code,
+            "target": self.target,
+            "machine": self.machine,
+            "device": self.device,
+            "total_steps": self.total_steps,
+            "estimate_s": [round(self.estimate.low_s, 1), round(self.estimate.high_s, 1)],
+            "estimate_source": self.estimate.source,
+            "cost_usd": self.cost_usd,
+            "image": self.image,
+            "command": list(self.command),
+            "environment": dict(self.environment),
+            "secrets": dict(self.secrets),
+            "creates": list(self.creates),
+            "checks": [check._asdict() for check in self.checks],
+            "warnings": list(self.warnings),
+            "ok": self.ok,
+        }
+
+    def to_text(self) -> str:
+        """The plan for a terminal."""
+        low, high = self.estimate_s
+        time = f"{duration(low)} to {duration(high)}" if high else UNKNOWN
+        rows = [
+            ("target", f"{self.target}: {self.machine}"),
+            ("steps", UNKNOWN if self.total_steps is None else f"{self.total_steps}"),
+            ("time", f"{time}  ({self.estimate.source})"),
+            ("cost", money(self.cost_usd)),
+            ("image", self.image),
+            ("config", self.fingerprint),
+            ("code", self.code),
+            ("command", " ".join(self.command)),
+            *((("environment" if i == 0 else ""), f"{k}={v}") for i, (k, v) in enumerate(self.environment.items())),
+            *((("secrets" if i == 0 else ""), f"{k}: {v}") for i, (k, v) in enumerate(self.secrets.items())),
+            *((("creates" if i == 0 else ""), text) for i, text in enumerate(self.creates)),
+        ]
+        lines = [f"{self.experiment}: {self.headline}", ""]
+        lines += [f"  {label:<12} {text}" for label, text in rows]
+        lines.append("")
+        for check in self.checks:
+            lines.append(f"  {'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
+            if not check.ok and check.remedy:
+                lines.append(f"       → {check.remedy}")
+        lines += [f"  note {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+
+def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
+    """Plan one experiment. TargetUnavailableError when its target is not this machine."""
+    compute = resolved.experiment.compute
+    if not isinstance(compute, Local):
+        raise _unavailable(resolved, facts, compute.kind)
+    device = _device(compute, facts)
+    expected = workload(resolved, facts.machine, device)
+    shared, warnings = facts.shared
+    return Plan(
+        resolved=resolved,
+        code=facts.code_hash,
+        target="local",
+        machine=facts.machine.name(device),
+        device=device,
+        workload=expected,
+        estimate=estimate(resolved, facts, device, expected),
+        command=(facts.interpreter, "-m", "training.train", RUN_FOLDER),
+        environment=facts.job_environment,
+        secrets=SECRETS if facts.online else _NO_SECRETS,
+        checks=(*shared, _gpu_check(compute, facts), *_room_checks(resolved, facts, device)),
+        warnings=warnings,
+    )
+
+
+_NO_SECRETS: Mapping[str, str] = {}
+
+
+def _device(compute: Local, facts: Facts) -> str:
+    if compute.device == "auto":
+        return "cuda" if facts.machine.gpus else "cpu"
+    return compute.device
+
+
+def _gpu_check(compute: Local, facts: Facts) -> Check:
+    found = facts.machine.gpus
+    if compute.device == "cpu" or (compute.device == "auto" and not found and compute.gpus == 1):
+        return _NO_GPU_ASKED
+    names = ", ".join(gpu.name for gpu in found) or "none"
+    if compute.gpus <= len(found):
+        return Check("gpu", True, f"{compute.gpus} of {len(found)} ({names})")
+    return Check(
+        "gpu",
+        False,
+        f"{compute.gpus} GPU asked for, {len(found)} here ({names})",
+        'compute=Local(device="cpu") runs it on this machine\'s cores'
+        if not found
+        else f"compute=Local(gpus={len(found)})",
+    )
+
+
+_NO_GPU_ASKED = Check("gpu", True, "none asked for")
+
+
+def _room_checks(resolved: ResolvedExperiment, facts: Facts, device: str) -> tuple[Check, Check]:
+    base = BASES.get(resolved.experiment.model.base)
+    disk, memory = TINY_DISK_BYTES, TINY_MEMORY_BYTES
+    if base is not None:
+        kept = resolved.experiment.checkpoints.save_total_limit + 1
+        download = 0.0 if resolved.experiment.model.base in facts.cached_models else base.download_bytes
+        # A checkpoint holds the selector (some 2M parameters) and its optimizer's two moments, in float32.
+        disk = download + kept * 3 * 4 * 2.5e6 + GB
+        memory = base.parameters * (2 if device == "cuda" or resolved.experiment.train.bf16 else 4) * 1.25
+    return (
+        _enough("disk", disk, facts.free_disk_bytes, "free", "make room, or set ARRCOC_HOME to a larger disk"),
+        _memory_check(memory, facts, device),
+    )
+
+
+def _memory_check(needed: float, facts: Facts, device: str) -> Check:
+    gpus = facts.machine.gpus
+    if device == "cuda" and gpus:
+        return _enough("memory", needed, gpus[0].memory_bytes, f"on the {gpus[0].name}", "take a smaller base")
+    return _enough("memory", needed, facts.machine.memory_bytes, "in this machine", "take a smaller base")
+
+
+def _enough(name: str, needed: float, there: float, where: str, remedy: str) -> Check:
+    detail = f"{needed / GB:.1f} GB needed, {there / GB:.0f} GB {where}"
+    return Check(name, True, detail) if needed <= there else Check(name, False, detail, remedy)
+
+
+def _unavailable(resolved: ResolvedExperiment, facts: Facts, kind: str) -> TargetUnavailableError:
+    words = _TARGET_WORDS.get(kind, kind)
+    here = "or run it on this machine: compute=Local()"
+    if not facts.has_training_file:
+        return TargetUnavailableError(
+            f"{resolved.name} is to run on {words}, which needs the project and names of a .training file, and there "
+            "is none.",
+            remedy=f"cp .training.starter .training   and fill in the first group; {here}",
+        )
+    return TargetUnavailableError(
+        f"{resolved.name} is to run on {words}. This version launches on this machine only.",
+        remedy="compute=Local() runs it here; in .training, leave TRAINING_GPU empty",
+    )
+
+
+def _about(of: Estimate) -> str:
+    if not of.high_s:
+        return "time unknown"
+    return f"about {duration((of.low_s * of.high_s) ** 0.5, short=True)}"
