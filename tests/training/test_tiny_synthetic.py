@@ -78,5 +78,5 @@ def test_the_question_of_a_visit_is_pure_and_changes_with_it() -> None:
 
 
 def test_an_unknown_split_is_named() -> None:
-    with pytest.raises(ValueError, match="no split 'test'.*base, train, validation"):
+    with pytest.raises(ValueError, match=r"no split 'test'.*base, train, validation"):
         picture("test", 0, 0)  # type: ignore[arg-type]
