@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from arrcoc_core.defaults import ABSENT, DEFAULTS
+from arrcoc_core.defaults import ABSENT, DEFAULTS, VERTEX_DEFAULTS
 from arrcoc_core.encoding import SCHEMA, decode, encode
 from arrcoc_core.errors import ExperimentError
-from arrcoc_core.experiment import SECTIONS, Experiment
+from arrcoc_core.experiment import SECTIONS, Experiment, Vertex
 from arrcoc_core.identity import fingerprint
 from arrcoc_core.values import INHERIT, Source, Value, unchecked, written
 
@@ -119,16 +119,21 @@ def _completed(experiment: Experiment, sources: dict[str, Source], notes: list[s
     if fields["compute"] is INHERIT:
         fields["compute"] = DEFAULTS.compute
     for section in (*SECTIONS, "compute"):
-        held: Value = fields[section]
-        state = {name: getattr(held, name) for name in held.__dataclass_fields__}
-        missing = [name for name, inside in state.items() if inside is INHERIT]
-        if not missing:
-            continue
-        for name in missing:
-            path = f"{section}.{name}"
-            default = getattr(getattr(DEFAULTS, section), name, INHERIT)
-            state[name] = ABSENT.get(path, default)
-            sources.setdefault(path, Source("default", "not stored"))
-            notes.append(f"{path} was not stored; taken as {state[name]!r}")
-        fields[section] = unchecked(type(held), state, written(held), ("", 0))
+        fields[section] = _whole(fields[section], f"{section}.", getattr(DEFAULTS, section), sources, notes)
     return unchecked(Experiment, fields, *places)
+
+
+def _whole(held: Value, prefix: str, defaults: Value, sources: dict[str, Source], notes: list[str]) -> Value:
+    """A section with nothing left out."""
+    state: dict[str, Any] = {}
+    for name in held.__dataclass_fields__:
+        path, inside = prefix + name, getattr(held, name)
+        if isinstance(inside, Value):
+            inside = _whole(inside, f"{path}.", defaults, sources, notes)
+        elif inside is INHERIT:
+            default = VERTEX_DEFAULTS.get(name) if isinstance(held, Vertex) else getattr(defaults, name, None)
+            inside = ABSENT.get(path, default)
+            sources.setdefault(path, Source("default", "not stored"))
+            notes.append(f"{path} was not stored; taken as {inside!r}")
+        state[name] = inside
+    return unchecked(type(held), state, written(held), ("", 0))

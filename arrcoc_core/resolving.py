@@ -51,7 +51,13 @@ def resolve(experiment: Experiment, settings: Settings) -> ResolvedExperiment:
             known = sections[section] = (held, *_section(section, held, inherited, settings))
         fields[section] = known[1]
         sources.update(known[2])
-    compute, compute_sources = _compute(state["compute"], inherited, settings, sections)
+    try:
+        compute, compute_sources = _compute(state["compute"], inherited, settings, sections)
+    except ExperimentError as error:
+        site = state["_written"].get("compute")
+        if site:
+            error.file, error.line = site.file or None, site.line or None
+        raise
     fields["compute"] = compute
     sources.update(compute_sources)
     made = unchecked(Experiment, fields, state["_written"], state["_owner"])
@@ -126,13 +132,10 @@ def _target_default(held: Value, name: str, path: str, settings: Settings) -> tu
     if key is None:
         return VERTEX_DEFAULTS[name], _DEFAULT
     if settings.get(key) == "":
-        file, line = held.__dict__["_owner"]
         raise ExperimentError(
             f"{path} is not set: neither in the experiment nor as {key} in .training.",
             field=path,
             remedy=f"Write {type(held).__name__}({name}=...), or set {key}.",
-            file=file or None,
-            line=line or None,
         )
     return settings.get(key), settings.source(key)
 
@@ -224,6 +227,6 @@ def _contradiction(
     if site is not None:
         return ExperimentError(message, field=path, remedy=remedy, file=site.file or None, line=site.line or None)
     source = sources[path]
-    file, line = experiment.__dict__["_owner"]
+    made = written(experiment).get("name", Site("here", "", 0))
     origin = f" It comes from {source.detail}." if source.detail else " It is the built-in default."
-    return ExperimentError(message + origin, field=path, remedy=remedy, file=file or None, line=line or None)
+    return ExperimentError(message + origin, field=path, remedy=remedy, file=made.file or None, line=made.line or None)

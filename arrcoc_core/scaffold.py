@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from arrcoc_core.discovery import Discovery, Entry, discover
@@ -105,13 +106,15 @@ def open_in_editor(file: Path, line: int = 1) -> bool:
         if Path(command[0]).name in _IN_TERMINAL:
             # An editor in the terminal needs one; the app and a script without one have none to give.
             return sys.stdin.isatty() and subprocess.run(command, check=False).returncode == 0
-        subprocess.Popen(
+        editor = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        # Collects the process when the editor is closed; a window may stay open longer than this program runs.
+        threading.Thread(target=editor.wait, daemon=True).start()
     except OSError:
         return False
     return True

@@ -156,12 +156,13 @@ def _checked(key: Key, text: str, site: Site) -> Setting:
         except ExperimentError as error:
             # The rule is the field's; the sentence is about the key that was written.
             _, _, allowed = error.message.partition(" must ")
-            allowed = allowed.rpartition("; got ")[0]
+            allowed = allowed.rpartition("; got ")[0].replace("True or False", "true or false")
             message = f"{key.name} {where} must {allowed}; got {text!r}."
-            raise _wrong(site, key.name, message, error.remedy or key.help) from None
+            remedy = error.remedy if error.remedy.startswith("Did you mean") else f"{key.name}: {key.help}"
+            raise _wrong(site, key.name, message, remedy) from None
     value = key.parse(text)
     if value is None:
-        raise _wrong(site, key.name, f"{key.name} {where} must be {key.allowed}; got {text!r}.", key.help)
+        raise _wrong(site, key.name, f"{key.name} {where} must be {key.allowed}; got {text!r}.", f"{key.name}: {key.help}")
     return value
 
 

@@ -1,0 +1,7 @@
+"""`but` with values of the wrong type."""
+
+from experiments.quickstart import quickstart
+
+text = quickstart.but(name="text", tokens=quickstart.tokens.but(keep="8"))  # expect: reportArgumentType
+section = quickstart.but(name="section", tokens=quickstart.data)  # expect: reportArgumentType
+listed = quickstart.but(name="listed", tags=["a", "b"])  # expect: reportArgumentType
