@@ -197,7 +197,7 @@ def reconcile(root: Path | None = None) -> bool:
         marks = ", ".join("?" * len(FINAL))
         if not store.rows(f"SELECT 1 FROM runs WHERE state NOT IN ({marks}) LIMIT 1", sorted(FINAL)):
             return False
-        return ensure_supervisor(store, root, path.parent)
+        return ensure_supervisor(store)
 
 
 def changes_token(root: Path | None = None) -> int:

@@ -54,15 +54,16 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
                 for plan, run_id in zip(plans, run_ids, strict=True)
             ]
         )
-        ensure_supervisor(store, root, state)
+        ensure_supervisor(store)
 
 
-def ensure_supervisor(store: Store, root: Path, state: Path) -> bool:
+def ensure_supervisor(store: Store) -> bool:
     """Start a supervisor unless a living one holds the lease; True when it was started."""
     if driven(store):
         return False
-    # In the project root: `-m` looks there first, also where the package is not installed.
-    command = [sys.executable, "-m", "arrcoc_core.supervisor", str(root)]
+    state = store.path.parent
+    command = [sys.executable, "-m", "arrcoc_core.supervisor", str(state)]
+    # `-m` looks in the working directory first: the supervisor is of the same copy of the project as its launcher.
     spawn_detached(command, cwd=Path(__file__).resolve().parents[1], log=state / "supervisor.log")
     return True
 

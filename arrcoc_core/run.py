@@ -403,7 +403,7 @@ def wait_for(runs: list[Run], root: Path, timeout: float | None) -> None:
             if all(run.finished for run in runs) or (deadline is not None and now >= deadline):
                 return
             if now - looked >= _LOOK_AFTER_SUPERVISOR_S:
-                ensure_supervisor(store, root, state)
+                ensure_supervisor(store)
                 looked = now
             time.sleep(POLL_S if deadline is None else min(POLL_S, max(0.0, deadline - now)))
 
@@ -416,7 +416,7 @@ def cancel_all(runs: list[Run], root: Path, cause: str) -> None:
         store.append([Event(run.id, "cancel_requested", now, cause=cause) for run in runs])
         _refresh(runs, store)
         if any(not run.finished for run in runs):
-            ensure_supervisor(store, root, state)
+            ensure_supervisor(store)
 
 
 def utc_text(moment: datetime | None) -> str | None:
