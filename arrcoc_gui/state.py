@@ -8,7 +8,7 @@ now and then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from arrcoc_gui.prefs import Prefs
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
-
     from arrcoc_core.discovery import Discovery
 
 POLL_MS = 300
@@ -37,6 +36,7 @@ class AppState(QObject):
     run_opened = Signal(str)  # run id the monitor is to show
     launch_started = Signal(list)  # names
     launched = Signal(object)  # Run or SweepRun
+    launch_ended = Signal()  # well or not
     problem = Signal(str, str)  # message, remedy: shown as a banner
     notice = Signal(str)  # one calm line in the status bar
 
@@ -129,13 +129,7 @@ class AppState(QObject):
         self.select(name)
         self.experiment_opened.emit(name)
 
-    def launch(
-        self,
-        names: Sequence[str],
-        sets: Sequence[str] = (),
-        *,
-        on_error: Callable[[Exception], None] | None = None,
-    ) -> None:
+    def launch(self, names: Sequence[str], sets: Sequence[str] = ()) -> None:
         """Launch each of `names` (an experiment, or a sweep as a whole) and open the first in the monitor."""
         root, names, sets = self.root, list(names), tuple(sets)
 
@@ -145,8 +139,7 @@ class AppState(QObject):
             return [api.launch(name, root=root, sets=sets) for name in names]
 
         def failed(error: Exception) -> None:
-            if on_error is not None:
-                on_error(error)
+            self.launch_ended.emit()
             self.report(error)
 
         self.launch_started.emit(names)
@@ -162,6 +155,17 @@ class AppState(QObject):
             api.get_run(run_id, root=root).cancel()
 
         run_in_background(ask, lambda _: self.poll(), self.report, self, name=f"cancelling {run_id}")
+
+    def cancel_sweep(self, sweep_id: str) -> None:
+        """Ask all runs of a sweep that have not ended to stop. Confirmation is the caller's."""
+        root = self.root
+
+        def ask() -> None:
+            from arrcoc_core import api
+
+            api.get_sweep(sweep_id, root=root).cancel()
+
+        run_in_background(ask, lambda _: self.poll(), self.report, self, name=f"cancelling {sweep_id}")
 
     def open_run(self, run_id: str) -> None:
         """Show the run in the monitor."""
@@ -218,6 +222,7 @@ class AppState(QObject):
             self.discover()
 
     def _launched(self, launched: list[Any]) -> None:
+        self.launch_ended.emit()
         self.poll()
         for run in launched:
             self.launched.emit(run)

@@ -1,8 +1,9 @@
 """The one time cursor of the monitor.
 
 Charts, pictures, log and attempt strip all show the run at one moment. The cursor holds it as a step and a wall
-time of the selected run, which a `TimeMap` turns into each other; without a position it follows the newest
-row. Any pane may ask for another moment; all are told by `moved`.
+time of the run in focus, which a `TimeMap` turns into each other; without a position it follows the newest
+row. Any pane may ask for another moment; all are told by `moved`. A pointer over a chart shows a moment only
+while it is there (`hover_*`): when it leaves, the cursor is again where it was set to.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from arrcoc_gui.monitor.time_map import TimeMap
+
+Moment = tuple[float | None, float | None]
+NOWHERE: Moment = (None, None)
 
 
 class TimeCursor(QObject):
@@ -20,45 +24,63 @@ class TimeCursor(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._map = TimeMap.empty()
-        self._step: float | None = None
-        self._time: float | None = None
+        self._set = NOWHERE
+        self._hover = NOWHERE
 
     @property
     def step(self) -> float | None:
-        return self._step
+        return self._now()[0]
 
     @property
     def time(self) -> float | None:
-        return self._time
+        return self._now()[1]
 
     @property
     def following(self) -> bool:
-        """Whether the newest moment is shown, whatever arrives."""
-        return self._time is None and self._step is None
+        """Whether the newest moment is shown, whatever arrives (a pointer that hovers aside)."""
+        return self._set == NOWHERE
 
     @property
     def map(self) -> TimeMap:
         return self._map
 
     def set_map(self, time_map: TimeMap) -> None:
-        """Take the (grown) map of the selected run; a position keeps its step."""
+        """Take the (grown) map of the run in focus; a position keeps its step."""
         self._map = time_map
-        if self._step is not None:
-            self._time = time_map.time_of(self._step)
+        if self._set[0] is not None:
+            self._set = (self._set[0], time_map.time_of(self._set[0]))
 
     def set_step(self, step: float | None) -> None:
         """Go to a step; None follows."""
-        self._move(step, None if step is None else self._map.time_of(step))
+        self._move(self._at_step(step), NOWHERE)
 
     def set_time(self, time: float | None) -> None:
         """Go to a wall time (unix s); None follows."""
-        self._move(None if time is None else self._map.step_of(time), time)
+        self._move(self._at_time(time), NOWHERE)
+
+    def hover_step(self, step: float | None) -> None:
+        """Show a step for as long as the pointer is there; None: it has left."""
+        self._move(self._set, self._at_step(step))
+
+    def hover_time(self, time: float | None) -> None:
+        """Show a wall time for as long as the pointer is there; None: it has left."""
+        self._move(self._set, self._at_time(time))
 
     def follow(self) -> None:
         """Show the newest moment from now on."""
-        self._move(None, None)
+        self._move(NOWHERE, NOWHERE)
 
-    def _move(self, step: float | None, time: float | None) -> None:
-        if (step, time) != (self._step, self._time):
-            self._step, self._time = step, time
+    def _now(self) -> Moment:
+        return self._set if self._hover == NOWHERE else self._hover
+
+    def _at_step(self, step: float | None) -> Moment:
+        return NOWHERE if step is None else (step, self._map.time_of(step))
+
+    def _at_time(self, time: float | None) -> Moment:
+        return NOWHERE if time is None else (self._map.step_of(time), time)
+
+    def _move(self, set_to: Moment, hover: Moment) -> None:
+        before = (self._now(), self._set)
+        self._set, self._hover = set_to, hover
+        if (self._now(), self._set) != before:
             self.moved.emit()

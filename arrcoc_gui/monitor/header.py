@@ -112,7 +112,6 @@ class RunHeader(QWidget):
         self.again.setVisible(not live)
         self.progress.setVisible(live)
         self._show_fraction(None if run.reach is None or not run.reach.step else run.reach.fraction)
-        self.result.setEnabled(True)
 
     def show_sweep(self, name: str, state: str, words: str, fraction: float | None) -> None:
         """Say how a sweep stands as a whole."""
@@ -130,6 +129,11 @@ class RunHeader(QWidget):
     def set_view(self, name: str) -> None:
         """Mark which of the two views is shown."""
         (self.result if name == "result" else self.charts).setChecked(True)
+
+    def set_result_words(self, words: str) -> None:
+        """What came of the run, in the place of how it stands; empty leaves that as it is."""
+        if words:
+            self.status.set_whole(words)
 
     def set_freshness(self, words: str) -> None:
         self.fresh.setText(words)

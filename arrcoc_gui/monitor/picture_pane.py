@@ -4,7 +4,8 @@ A sample selector, the picture with its relevance map, its caption in words (que
 whether it is right, the right one, how many tokens were kept), and a slider over the steps that have a
 picture. Moving the slider asks for the shared cursor (`step_wanted`); the page moves everything, this pane
 included. Keys while the pane has the focus: Left and Right step, Home and End go to the ends, Up and Down
-change the sample. Pictures are decoded in a background thread; the last `CACHE` stay decoded.
+change the sample. Pictures are decoded in a background thread; the last `CACHE` stay decoded. A picture can be
+logged a moment before its file is whole: it is tried again a few times before it is called unreadable.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 
@@ -23,6 +24,8 @@ from arrcoc_gui.monitor.pictures import Picture, PictureAlbum
 from arrcoc_gui.theme import theme
 
 CACHE = 96
+RETRY_MS = 400
+RETRIES = 10
 
 
 class PicturePane(QWidget):
@@ -37,6 +40,9 @@ class PicturePane(QWidget):
         self._shown: Picture | None = None
         self._images: OrderedDict[Path, QImage] = OrderedDict()
         self._loading: set[Path] = set()
+        self._tries = 0
+        self._retry = QTimer(self, interval=RETRY_MS, singleShot=True)
+        self._retry.timeout.connect(self._try_again)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Evaluation pictures")
         self.sample = QComboBox()
@@ -96,6 +102,11 @@ class PicturePane(QWidget):
         if steps:
             self._ask(min(max(self.slider.value() + by, 0), len(steps) - 1))
 
+    def next_sample(self) -> None:
+        """The next sample, going round."""
+        if self.sample.count():
+            self.sample.setCurrentIndex((self.sample.currentIndex() + 1) % self.sample.count())
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
         if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
@@ -135,6 +146,8 @@ class PicturePane(QWidget):
         if picture is not None and picture == self._shown:
             return
         self._shown = picture
+        self._tries = 0
+        self._retry.stop()
         if picture is None:
             self._show_caption(Caption(""))
             self.step_label.setText("")
@@ -163,7 +176,10 @@ class PicturePane(QWidget):
         self._loading.discard(path)
         wanted = self._shown is not None and self._shown.path == path
         if image.isNull():
-            if wanted:
+            if wanted and self._tries < RETRIES:
+                self._tries += 1
+                self._retry.start()
+            elif wanted:
                 self.view.set_message(f"The picture {path.name} cannot be read.")
                 self.view.show_image(None)
             return
@@ -172,6 +188,10 @@ class PicturePane(QWidget):
             self._images.popitem(last=False)
         if wanted:
             self.view.show_image(image)
+
+    def _try_again(self) -> None:
+        if self._shown is not None:
+            self._show_picture(self._shown)
 
     def _show_caption(self, caption: Caption) -> None:
         role = {True: "good", False: "bad", None: "muted"}[caption.verdict]

@@ -9,7 +9,7 @@ sweeps that hold such rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arrcoc_core.formatting import percent
 from arrcoc_gui.monitor.run_view import RunView
@@ -34,11 +34,9 @@ class RunRow:
         return bool(self.children)
 
 
-def run_row(run: RunView, *, sweep: str = "") -> RunRow:
-    """The row of one run; below its sweep it shows only what differs from the sweep's name."""
-    name = run.experiment
-    if sweep and name.startswith(f"{sweep}/"):
-        name = name[len(sweep) + 1 :]
+def run_row(run: RunView, *, in_sweep: bool = False) -> RunRow:
+    """The row of one run; below its sweep it shows only the point's own part of the name."""
+    name = run.experiment.rsplit("/", 1)[-1] if in_sweep else run.experiment
     return RunRow(run.id, name, run.state, live_value(run), fraction_of(run), (run.id,))
 
 
@@ -64,41 +62,37 @@ def build_rows(runs: Sequence[RunView], search: str = "") -> tuple[RunRow, ...]:
     words = search.casefold().split()
     for run in runs:
         if run.sweep is None:
-            rows.extend(_matching([run_row(run)], words, run.id))
+            rows.extend(_matching([run_row(run)], words))
         elif run.sweep not in seen:
             seen.add(run.sweep)
-            members = [other for other in runs if other.sweep == run.sweep]
-            row = _sweep_row(run.sweep, members, words)
-            if row is not None:
-                rows.append(row)
+            # In the order of the sweep, which is the order its runs were created in.
+            row = sweep_row([other for other in reversed(runs) if other.sweep == run.sweep])
+            children = _matching(row.children, words, row.name)
+            if children:
+                rows.append(replace(row, children=tuple(children)))
     return tuple(rows)
 
 
-def _sweep_row(sweep: str, members: Sequence[RunView], words: Sequence[str]) -> RunRow | None:
+def sweep_row(members: Sequence[RunView]) -> RunRow:
+    """The row of a sweep; `members` are all its runs in its order, at least one."""
     name = sweep_name(members)
-    children: list[RunRow] = []
-    # In the order of the sweep, which is the order they were created in.
-    for run in reversed(members):
-        children.extend(_matching([run_row(run, sweep=name)], words, f"{run.id} {name}"))
-    if not children:
-        return None
     results = [run.summary[LIVE_METRIC] for run in members if LIVE_METRIC in run.summary]
     done = sum(run.finished for run in members)
     fractions = [1.0 if run.finished else fraction_of(run) or 0.0 for run in members]
     return RunRow(
-        key=f"sweep:{sweep}",
+        key=f"sweep:{members[0].sweep}",
         name=name,
         state=sweep_state([run.state for run in members]),
         value=f"best {percent(max(results))}" if results else f"{done} of {len(members)}",
         fraction=None if done == len(members) else sum(fractions) / len(fractions),
         run_ids=tuple(run.id for run in members),
-        children=tuple(children),
+        children=tuple(run_row(run, in_sweep=True) for run in members),
     )
 
 
 def sweep_name(members: Sequence[RunView]) -> str:
-    """The part that the names of a sweep's runs share: `quickstart/keep-4` belongs to `quickstart`."""
-    return members[0].experiment.rsplit("/", 1)[0]
+    """The name the sweep was declared under; an older one has the part that its runs' names share."""
+    return members[0].sweep_name or members[0].experiment.rsplit("/", 1)[0]
 
 
 def sweep_state(states: Iterable[str]) -> str:
@@ -108,5 +102,5 @@ def sweep_state(states: Iterable[str]) -> str:
     return next((state for state in order if state in present), "queued")
 
 
-def _matching(rows: Iterable[RunRow], words: Sequence[str], more: str) -> list[RunRow]:
-    return [row for row in rows if all(word in f"{row.name} {row.state} {more}".casefold() for word in words)]
+def _matching(rows: Iterable[RunRow], words: Sequence[str], more: str = "") -> list[RunRow]:
+    return [row for row in rows if all(word in f"{row.name} {row.state} {row.key} {more}".casefold() for word in words)]

@@ -59,6 +59,7 @@ class RunView:
     ended_at: datetime | None
     directory: Path
     sweep: str | None = None
+    sweep_name: str = ""
     summary: Mapping[str, float] = field(default_factory=dict)
     attempts: tuple[AttemptLike, ...] = ()
     reach: Reach | None = None
@@ -79,6 +80,7 @@ class RunView:
             ended_at=run.ended_at,
             directory=Path(run.directory),
             sweep=run.sweep,
+            sweep_name=run.sweep_name or "",
             summary=dict(run.summary),
             attempts=tuple(
                 AttemptView(item.n, item.state, item.cause, item.started_at, item.ended_at) for item in run.attempts

@@ -188,7 +188,7 @@ class TestWords:
     def test_phases_up_to_the_present_one(self) -> None:
         lines = phase_lines(a_run(reach=Reach("preparing data", 0, 300)))
         assert [line.state for line in lines] == ["done", "done", "done", "now", "later", "later"]
-        assert [line.state for line in phase_lines(a_run(state="queued"))][0] == "now"
+        assert phase_lines(a_run(state="queued"))[0].state == "now"
 
     def test_cancel_says_what_remains(self) -> None:
         run = a_run("a", "s/keep-2", sweep="s")

@@ -1,0 +1,309 @@
+"""The centre of the monitor: a large `eval/accuracy` with its reference lines, and a chart for every other metric.
+
+All charts share the horizontal axis, the smoothing and the cursor. Each chart draws itself, repaints only when
+it is visible and something has changed, and at most some twenty times a second (`plotting.Chart`); this board
+decides which charts and which curves there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from arrcoc_core.formatting import is_share
+from arrcoc_gui.monitor.chart_toolbar import ChartToolbar
+from arrcoc_gui.monitor.panels import FAINT_REFERENCE, MAIN, REFERENCES, choices, panel_specs, shown_at_first
+from arrcoc_gui.monitor.run_feed import RunFeed
+from arrcoc_gui.monitor.run_view import RunView
+from arrcoc_gui.plotting import Chart
+from arrcoc_gui.theme import theme, themes
+
+PANEL_WIDTH = 330
+PANEL_HEIGHT = 190
+
+
+class ChartBoard(QWidget):
+    """`set_runs` says whose curves are drawn, `set_focus` whose reference lines and whose time the cursor has."""
+
+    step_wanted = Signal(object)  # float: go there; None: follow
+    time_wanted = Signal(object)
+    step_hovered = Signal(object)  # float: show it while the pointer is there; None: it has left
+    time_hovered = Signal(object)
+    run_clicked = Signal(str)
+
+    def __init__(self, color_of: Callable[[str], str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._color_of = color_of
+        self._feed: RunFeed | None = None
+        self._runs: list[RunView] = []
+        self._focus = ""
+        self._chosen: dict[str, bool] = {}
+        self._panels: dict[str, Chart] = {}
+        self._columns = 0
+        self._zoomed: set[Chart] = set()
+        self.toolbar = ChartToolbar()
+        self.main = self._new_chart(MAIN)
+        self.main.set_empty_text("The first evaluation sets the first point.")
+        self._lay_out()
+        self._connect()
+
+    # -- what the page says
+
+    def set_runs(self, runs: Sequence[RunView], feed: RunFeed) -> None:
+        """Draw the curves of these runs."""
+        self._runs, self._feed = list(runs), feed
+        self._rebuild()
+
+    def set_focus(self, run_id: str) -> None:
+        """The run that the references and the cursor's time are taken from; its lines are drawn on top."""
+        self._focus = run_id
+        self._rebuild()
+
+    def run_grown(self, run_id: str) -> None:
+        """New rows of a run: a new metric gets its panel, the others repaint."""
+        if any(run.id == run_id for run in self._runs):
+            self._rebuild()
+
+    def has_points(self) -> bool:
+        """Whether any drawn run has logged a row."""
+        return any(self._metric_names(run) for run in self._runs)
+
+    def set_cursor(self, step: float | None, time: float | None) -> None:
+        """Show the shared cursor."""
+        x = self._x_of(step, time)
+        for chart in self._charts():
+            chart.set_cursor(x)
+
+    def set_moment(self, words: str) -> None:
+        self.toolbar.set_moment(words)
+
+    # -- settings, also by key
+
+    def next_x(self) -> None:
+        self.toolbar.next_x()
+
+    def toggle_log(self) -> None:
+        self.toolbar.log.toggle()
+
+    def reset_view(self) -> None:
+        """Show everything in every chart."""
+        for chart in self._charts():
+            chart.reset_view()
+
+    def settings(self) -> dict[str, Any]:
+        """What the user has set, for the preferences."""
+        return {
+            "x": self.toolbar.x_mode,
+            "smoothing": self.toolbar.smooth.value(),
+            "metrics": dict(self._chosen),
+        }
+
+    def apply_settings(self, saved: dict[str, Any]) -> None:
+        """Take settings that `settings` gave; what is missing or unknown stays as it is."""
+        place = self.toolbar.x.findData(saved.get("x"))
+        if place >= 0:
+            self.toolbar.x.setCurrentIndex(place)
+        if isinstance(saved.get("smoothing"), int):
+            self.toolbar.smooth.setValue(saved["smoothing"])
+        if isinstance(saved.get("metrics"), dict):
+            self._chosen = {str(name): bool(on) for name, on in saved["metrics"].items()}
+        self._rebuild()
+
+    @property
+    def panels(self) -> dict[str, Chart]:
+        """The small charts by metric."""
+        return self._panels
+
+    # -- charts and curves
+
+    def _charts(self) -> list[Chart]:
+        return [self.main, *self._panels.values()]
+
+    def _new_chart(self, metric: str) -> Chart:
+        chart = Chart(title=metric, percent=is_share(metric))
+        chart.set_x_mode(self.toolbar.x_mode)
+        chart.set_log_y(self.toolbar.log.isChecked())
+        chart.set_smoothing(self.toolbar.alpha)
+        chart.cursor_moved.connect(self._hovered)
+        chart.clicked.connect(self._clicked)
+        chart.curve_clicked.connect(self.run_clicked)
+        chart.view_changed.connect(lambda zoomed: self._view_changed(chart, zoomed))
+        return chart
+
+    def _metric_names(self, run: RunView) -> list[str]:
+        metrics = None if self._feed is None else self._feed.metrics(run.id)
+        return [] if metrics is None else metrics.names
+
+    def _rebuild(self) -> None:
+        """Bring panels, curves and references in line with what is shown; cheap when nothing is new."""
+        names = sorted({name for run in self._runs for name in self._metric_names(run)})
+        specs = panel_specs(names, self._chosen)
+        can_choose = choices(names)
+        self.toolbar.set_metrics(
+            can_choose, {name: self._chosen.get(name, shown_at_first(name)) for name in can_choose}
+        )
+        wanted = [spec.metric for spec in specs]
+        if wanted != list(self._panels):
+            old = self._panels
+            self._panels = {name: old.pop(name, None) or self._new_chart(name) for name in wanted}
+            for chart in old.values():
+                self._zoomed.discard(chart)
+                chart.hide()
+                chart.deleteLater()
+            self._place_panels()
+        for metric, chart in ((MAIN, self.main), *self._panels.items()):
+            self._set_curves(chart, metric)
+        self._set_references()
+
+    def _set_curves(self, chart: Chart, metric: str) -> None:
+        if self._feed is None:
+            return
+        labels = self._labels()
+        for key in set(chart.keys()) - {run.id for run in self._runs}:
+            chart.remove_curve(key)
+        for run in self._runs:
+            metrics = self._feed.metrics(run.id)
+            if metrics is not None and metric in metrics.names:
+                chart.set_curve(
+                    run.id,
+                    metrics.series(metric),
+                    label=labels[run.id],
+                    color=self._color_of(run.id),
+                    origin=metrics.first_time,
+                )
+        chart.set_highlighted(self._focus if len(self._runs) > 1 else None)
+        chart.data_changed()
+
+    def _set_references(self) -> None:
+        metrics = None if self._feed is None or not self._focus else self._feed.metrics(self._focus)
+        for name, label in REFERENCES:
+            value = None if metrics is None else metrics.last(name)
+            self.main.set_reference(name, value, label=label, color="faint" if name == FAINT_REFERENCE else "muted")
+
+    def _labels(self) -> dict[str, str]:
+        """Experiment names; runs of one name also get the end of their ids."""
+        counts = Counter(run.experiment for run in self._runs)
+        return {
+            run.id: run.experiment if counts[run.experiment] == 1 else f"{run.experiment} {run.id[-4:]}"
+            for run in self._runs
+        }
+
+    # -- the cursor
+
+    def _origin(self) -> float:
+        metrics = None if self._feed is None or not self._focus else self._feed.metrics(self._focus)
+        return 0.0 if metrics is None or metrics.first_time is None else metrics.first_time
+
+    def _x_of(self, step: float | None, time: float | None) -> float | None:
+        if self.toolbar.x_mode == "step":
+            return step
+        if time is None:
+            return None
+        return time - self._origin() if self.toolbar.x_mode == "relative" else time
+
+    def _tell(self, x: float | None, by_step: Any, by_time: Any) -> None:
+        if x is None or self.toolbar.x_mode == "step":
+            by_step.emit(x)
+        else:
+            by_time.emit(x + self._origin() if self.toolbar.x_mode == "relative" else x)
+
+    def _hovered(self, x: float | None) -> None:
+        self._tell(x, self.step_hovered, self.time_hovered)
+
+    def _clicked(self, x: float | None) -> None:
+        self._tell(x, self.step_wanted, self.time_wanted)
+
+    # -- settings
+
+    def _x_changed(self, mode: str) -> None:
+        for chart in self._charts():
+            chart.set_x_mode(mode)
+        self.step_hovered.emit(None)
+
+    def _log_changed(self, on: bool) -> None:
+        for chart in self._charts():
+            chart.set_log_y(on)
+
+    def _smoothing_changed(self, alpha: float) -> None:
+        for chart in self._charts():
+            chart.set_smoothing(alpha)
+
+    def _metric_toggled(self, name: str, on: bool) -> None:
+        self._chosen[name] = on
+        self._rebuild()
+
+    def _view_changed(self, chart: Chart, zoomed: bool) -> None:
+        (self._zoomed.add if zoomed else self._zoomed.discard)(chart)
+        self.toolbar.reset.setVisible(bool(self._zoomed))
+
+    # -- layout
+
+    def _connect(self) -> None:
+        self.toolbar.x_changed.connect(self._x_changed)
+        self.toolbar.log_changed.connect(self._log_changed)
+        self.toolbar.smoothing_changed.connect(self._smoothing_changed)
+        self.toolbar.metric_toggled.connect(self._metric_toggled)
+        self.toolbar.reset_wanted.connect(self.reset_view)
+        self.toolbar.follow_wanted.connect(lambda: self.step_wanted.emit(None))
+        themes().changed.connect(self._restyle)
+
+    def _lay_out(self) -> None:
+        card = QFrame()
+        card.setProperty("look", "card")
+        inside = QVBoxLayout(card)
+        inside.setContentsMargins(2, 2, 2, 2)
+        inside.addWidget(self.main)
+        self._grid_page = QWidget()
+        self._grid_page.setProperty("look", "page")
+        self._grid = QGridLayout(self._grid_page)
+        self._grid.setContentsMargins(0, 0, theme().px(4), 0)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroll.setAccessibleName("Charts of the other metrics")
+        self.scroll.setWidget(self._grid_page)
+        self.split = QSplitter(Qt.Orientation.Vertical)
+        self.split.addWidget(card)
+        self.split.addWidget(self.scroll)
+        self.split.setChildrenCollapsible(False)
+        self.split.setHandleWidth(theme().px(8))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme().px(6))
+        layout.addWidget(self.toolbar)
+        layout.addWidget(self.split, 1)
+        self._restyle()
+
+    def _restyle(self) -> None:
+        px = theme().px
+        self.main.setMinimumHeight(px(180))
+        self._grid.setSpacing(px(8))
+        self.scroll.setMinimumHeight(px(90))
+        self.split.setSizes([px(330), px(230)])
+        self._columns = 0
+        self._place_panels()
+        self._rebuild()
+
+    def _place_panels(self) -> None:
+        while self._grid.count():
+            self._grid.takeAt(0)
+        columns = max(self.scroll.viewport().width() // theme().px(PANEL_WIDTH), 1)
+        for column in range(max(columns, self._columns)):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        self._columns = columns
+        for number, chart in enumerate(self._panels.values()):
+            chart.setFixedHeight(theme().px(PANEL_HEIGHT))
+            self._grid.addWidget(chart, number // columns, number % columns)
+            chart.show()
+        self._grid.setRowStretch(len(self._panels) // columns + 1, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if max(self.scroll.viewport().width() // theme().px(PANEL_WIDTH), 1) != self._columns:
+            self._place_panels()

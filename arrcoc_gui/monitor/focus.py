@@ -1,0 +1,52 @@
+"""Which run the monitor is about, and which view of it: pure decisions, so that they can be tested as such.
+
+The focus is one run, even while a sweep is selected (its pictures, log and attempts have to be someone's): of a
+sweep the run that is being trained, else the best, else the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from arrcoc_gui.monitor.run_rows import LIVE_METRIC
+from arrcoc_gui.monitor.run_view import RunView
+
+CHARTS, RESULT = "charts", "result"
+
+
+@dataclass(frozen=True)
+class Focus:
+    """`run_id`: the run in focus ("" for none). `sweep`: its sweep, when that as a whole is selected."""
+
+    run_id: str = ""
+    sweep: str = ""
+
+
+def members_of(runs: Sequence[RunView], sweep: str) -> list[RunView]:
+    """The runs of a sweep in its own order (the order of creation); `runs` are newest first."""
+    return [run for run in reversed(runs) if run.sweep == sweep]
+
+
+def focus_of_sweep(members: Sequence[RunView]) -> str:
+    """The run of a sweep that its pictures, log and attempts are taken from; "" when it has none."""
+    for state in ("running", "recovering", "starting"):
+        for run in members:
+            if run.state == state:
+                return run.id
+    scored = [run for run in members if LIVE_METRIC in run.summary]
+    if scored:
+        return max(scored, key=lambda run: run.summary[LIVE_METRIC]).id
+    return members[0].id if members else ""
+
+
+def first_choice(runs: Sequence[RunView]) -> str:
+    """The run to show when nobody has chosen: the newest that has not ended and is under way, else the newest."""
+    live = [run for run in runs if not run.finished]
+    under_way = [run for run in live if run.state != "queued"]
+    return (under_way or live or list(runs))[0].id if runs else ""
+
+
+def first_view(run: RunView) -> str:
+    """Charts of a run that goes on, the result of one that has ended."""
+    return RESULT if run.finished else CHARTS

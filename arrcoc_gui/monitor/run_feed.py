@@ -1,0 +1,73 @@
+"""The logged data of the runs that the monitor shows, kept fresh by the reading child process.
+
+`LiveMetrics` (plotting) owns the child and says which run directory has grown; this turns it into runs: their
+metrics, their time map, their pictures. Only shown runs are watched; those that leave the page are let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from arrcoc_core.metrics import RunMetrics
+from arrcoc_gui.monitor.pictures import PictureAlbum
+from arrcoc_gui.monitor.run_view import RunView
+from arrcoc_gui.monitor.time_map import TimeMap
+from arrcoc_gui.plotting import LiveMetrics
+
+STEP = "trainer/step"
+
+
+class RunFeed(QObject):
+    """Metrics by run id, for the runs given to `watch`."""
+
+    grown = Signal(str)  # run id: new rows, or pictures, or rewritten ones
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._live = LiveMetrics(self)
+        self._live.changed.connect(self._changed)
+        self._directory: dict[str, Path] = {}
+        self._run_of: dict[Path, str] = {}
+
+    def watch(self, runs: Iterable[RunView]) -> None:
+        """Watch exactly these runs."""
+        wanted = {run.id: run.directory.resolve() for run in runs}
+        for run_id in set(self._directory) - set(wanted):
+            directory = self._directory.pop(run_id)
+            self._run_of.pop(directory, None)
+            self._live.unwatch(directory)
+        for run_id, directory in wanted.items():
+            if run_id not in self._directory:
+                self._directory[run_id] = directory
+                self._run_of[directory] = run_id
+                self._live.watch(directory)
+
+    def metrics(self, run_id: str) -> RunMetrics | None:
+        """A watched run's metrics; empty until its first row."""
+        directory = self._directory.get(run_id)
+        return None if directory is None else self._live.metrics(directory)
+
+    def time_map(self, run_id: str) -> TimeMap:
+        """Steps and wall times of all rows of a watched run."""
+        metrics = self.metrics(run_id)
+        if metrics is None:
+            return TimeMap.empty()
+        rows = metrics.series(STEP)
+        return TimeMap.of(rows.step, rows.clock)
+
+    def album(self, run_id: str) -> PictureAlbum:
+        """Pictures of a watched run."""
+        metrics = self.metrics(run_id)
+        return PictureAlbum() if metrics is None else PictureAlbum(metrics.media())
+
+    def close(self) -> None:
+        """End the child process."""
+        self._live.close()
+
+    def _changed(self, run_dir: str, _line: dict) -> None:
+        run_id = self._run_of.get(Path(run_dir))
+        if run_id is not None:
+            self.grown.emit(run_id)

@@ -1,0 +1,103 @@
+"""Runs with a past, made with the real store and the real wandb client but without training: what the monitor's
+tests look at.
+
+`add_run` writes the events that a launch, its attempts and its end leave in the store, and the run's folder;
+`log_rows` fills the folder by `log_run.py` in a child process. Nothing drives these runs: no supervisor is
+started for them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from arrcoc_core.discovery import discover
+from arrcoc_core.identity import code_hash
+from arrcoc_core.records import Event
+from arrcoc_core.resolving import resolve
+from arrcoc_core.settings import load_settings, state_dir
+from arrcoc_core.store import Store
+from arrcoc_core.stored import save_experiment
+
+LOG_RUN = Path(__file__).with_name("log_run.py")
+Past = Sequence[tuple[str, float]]
+"""Attempts as (state they ended in, seconds they took); the last one's state may be `running`."""
+
+
+def add_run(
+    root: Path,
+    run_id: str,
+    *,
+    experiment: str = "quickstart",
+    past: Past = (("running", 0.0),),
+    end: str = "",
+    cause: str = "",
+    summary: dict[str, float] | None = None,
+    sweep: tuple[str, str] | None = None,
+    ago_s: float = 120.0,
+    total_steps: int = 200,
+) -> Path:
+    """Add a run and return its folder. `end`: the final state, "" while it goes on. No attempts: it is queued."""
+    state = state_dir(root)
+    directory = state / "runs" / run_id
+    (directory / "logs").mkdir(parents=True, exist_ok=True)
+    resolved = resolve(discover(root).find(experiment.split("/")[0]).experiment, load_settings(root))
+    save_experiment(resolved, directory)
+    at = time.time() - ago_s
+    created = {
+        "experiment": experiment,
+        "fingerprint": resolved.fingerprint,
+        "code": code_hash(root),
+        "target": "local",
+        "sweep": sweep[0] if sweep else None,
+        "sweep_name": sweep[1] if sweep else None,
+        "total_steps": total_steps,
+    }
+    events = [Event(run_id, "created", at, data=created)]
+    for number, (outcome, took_s) in enumerate(past, 1):
+        at += 1.0
+        events.append(Event(run_id, "attempt_started", at, number))
+        events.append(Event(run_id, "attempt_running", at + 0.2, number))
+        at += took_s
+        if outcome != "running":
+            why = cause if number == len(past) else "killed by SIGKILL"
+            events.append(Event(run_id, "attempt_ended", at, number, why, {"state": outcome}))
+    if summary:
+        events.append(Event(run_id, "summary", at, data={"summary": summary}))
+        (directory / "summary.json").write_text(json.dumps(summary))
+    if end:
+        events.append(Event(run_id, "ended", at, cause=cause, data={"state": end}))
+    with Store(state / "store.db") as store:
+        store.append(events)
+    return directory
+
+
+def start_logging(directory: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start `log_run.py` for a run's folder."""
+    return subprocess.Popen(
+        [sys.executable, str(LOG_RUN), str(directory), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def log_rows(directory: Path, *arguments: str) -> None:
+    """Run `log_run.py` to its end."""
+    process = start_logging(directory, *arguments)
+    _, trouble = process.communicate(timeout=120)
+    assert process.returncode == 0, trouble.decode()
+
+
+SUMMARY = {
+    "eval/accuracy": 0.984,
+    "eval/accuracy_full": 0.996,
+    "eval/accuracy_uniform": 0.344,
+    "eval/accuracy_random": 0.31,
+    "eval/accuracy_teacher": 0.993,
+    "eval/accuracy_shuffled_question": 0.52,
+    "tokens/kept": 4.0,
+    "tokens/total": 64.0,
+}
+"""What a good quickstart comes to."""
