@@ -30,7 +30,7 @@ from arrcoc_core.explaining import field_lines
 from arrcoc_core.values import Site, owner
 from arrcoc_core.variations import Sweep
 
-MEMORY_LIMIT = 4 << 30
+MEMORY_LIMIT = 2 << 30
 """Bytes of data a file may allocate while it loads: it ends as a MemoryError, not as a machine that swaps."""
 
 

@@ -60,6 +60,8 @@ def resolve(experiment: Experiment, settings: Settings) -> ResolvedExperiment:
         raise
     fields["compute"] = compute
     sources.update(compute_sources)
+    if chosen := state["_written"].get("compute"):
+        sources["compute.kind"] = _source(chosen, settings)
     made = unchecked(Experiment, fields, state["_written"], state["_owner"])
     _check(made, sources)
     return ResolvedExperiment(made, sources)
