@@ -1,0 +1,1 @@
+"""The Experiments page: what there is, what is in it, and Launch."""

@@ -1,0 +1,226 @@
+"""The right side: what the selected row is. A broken file shows its error in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from arrcoc_gui.experiments.plan_view import PlanView, plan_lines
+from arrcoc_gui.experiments.rows import Problem, Row, flatten
+from arrcoc_gui.experiments.sheet import build_sheet
+from arrcoc_gui.experiments.sheet_view import SheetView
+from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.labels import Badge, ElidedLabel
+
+NOTHING = "nothing"
+
+
+class ProblemView(QWidget):
+    """An error with its place, what to do, the traceback, and the way into the editor."""
+
+    opened = Signal(str, int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.problem: Problem | None = None
+        self.message = _wrapped("bad")
+        self.where = _wrapped("mono")
+        self.remedy = _wrapped("")
+        self.trace = QPlainTextEdit()
+        self.trace.setReadOnly(True)
+        self.trace.setProperty("look", "mono")
+        self.trace.setAccessibleName("Traceback")
+        self.button = QPushButton("Open in editor")
+        self.button.setProperty("look", "primary")
+        self.button.setAccessibleName("Open the broken line in the editor")
+        self.button.clicked.connect(self._open)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme().px(8), 0, 0)
+        layout.setSpacing(theme().px(10))
+        for widget in (self.message, self.where, self.remedy):
+            layout.addWidget(widget)
+        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.trace, stretch=1)
+        layout.addStretch()
+
+    def show_problem(self, problem: Problem) -> None:
+        self.problem = problem
+        self.message.setText(problem.message)
+        self.where.setText(f"{problem.file}:{problem.line}" if problem.file else "")
+        self.remedy.setText(problem.remedy)
+        self.remedy.setVisible(bool(problem.remedy))
+        self.trace.setPlainText(problem.traceback)
+        self.trace.setVisible(bool(problem.traceback))
+        self.button.setEnabled(bool(problem.file))
+
+    def _open(self) -> None:
+        if self.problem is not None:
+            self.opened.emit(self.problem.file, self.problem.line)
+
+
+class Detail(QWidget):
+    """Header, then the values beside those of another experiment, or the plan."""
+
+    opened = Signal(str, int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._row: Row | None = None
+        self._rows: Sequence[Row] = ()
+        self.title = ElidedLabel()
+        self.title.setProperty("look", "title")
+        self.badge = Badge()
+        self.place = QPushButton()
+        self.place.setProperty("look", "link")
+        self.place.clicked.connect(self._open_place)
+        self.notes = _wrapped("muted")
+        self.compare = QComboBox()
+        self.compare.setAccessibleName("Compare with another experiment")
+        self.compare.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.compare.setMinimumContentsLength(16)
+        self.compare.currentIndexChanged.connect(lambda _: self._fill())
+        self.differences = QLabel()
+        self.differences.setProperty("look", "muted")
+        self.sheet = SheetView()
+        self.sheet.opened.connect(self.opened)
+        self.plan = PlanView()
+        self.tabs = QTabWidget()
+        self.tabs.setAccessibleName("Values and plan")
+        self.tabs.tabBar().setAccessibleName("Values and plan")
+        self.tabs.addTab(self._values_tab(), "Values")
+        self.tabs.addTab(self.plan, "Plan")
+        self.problem = ProblemView()
+        self.problem.opened.connect(self.opened)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.tabs)
+        self.stack.addWidget(self.problem)
+        self._lay_out()
+
+    def show_row(self, row: Row | None, rows: Sequence[Row]) -> None:
+        """Show this row; `rows` are what it can be compared with."""
+        self._row, self._rows = row, rows
+        self.setVisible(row is not None)
+        if row is None:
+            return
+        self.title.set_full_text(row.name)
+        self.badge.set(row.status, row.tone)  # type: ignore[arg-type]
+        self.place.setText(f"{row.file}:{row.line}")
+        self.place.setAccessibleName(f"Open {row.file} line {row.line} in the editor")
+        self._offer_comparisons()
+        self._fill()
+
+    def _offer_comparisons(self) -> None:
+        row = self._row
+        others = [r for r in flatten(self._rows) if r.resolved is not None and row is not None and r.key != row.key]
+        wanted = [(NOTHING, ""), *((r.name, r.key) for r in others)]
+        if wanted == [(self.compare.itemText(i), self.compare.itemData(i)) for i in range(self.compare.count())]:
+            return
+        kept = self.compare.currentData()
+        self.compare.blockSignals(True)
+        self.compare.clear()
+        for name, key in wanted:
+            self.compare.addItem(name, key)
+        self.compare.setCurrentIndex(max(self.compare.findData(kept), 0))
+        self.compare.blockSignals(False)
+
+    def _fill(self) -> None:
+        row = self._row
+        if row is None:
+            return
+        problem = row.problem
+        # The one wide sheet of a sweep is its base's; the points differ from it in what the table already shows.
+        shown = row if row.resolved is not None else next((c for c in row.children if c.resolved is not None), None)
+        if problem is not None and shown is None:
+            self.problem.show_problem(problem)
+            self.stack.setCurrentWidget(self.problem)
+            self.notes.hide()
+            return
+        self.stack.setCurrentWidget(self.tabs)
+        if shown is None or shown.resolved is None:
+            return
+        experiment = shown.resolved.experiment
+        notes = [f"First point: {shown.name}"] if shown is not row else []
+        notes += [experiment.notes] if experiment.notes else []
+        notes += [f"Tags: {', '.join(experiment.tags)}"] if experiment.tags else []
+        self.notes.setText("\n".join(notes))
+        self.notes.setVisible(bool(notes))
+        other = next((r for r in flatten(self._rows) if r.key == self.compare.currentData()), None)
+        beside = other.resolved if other is not None else None
+        rows = build_sheet(shown.resolved, beside)
+        self.sheet.sheet.show_sheet(row.key, rows, other.name if other is not None else "")
+        count = sum(r.changed for r in rows)
+        what = "not the default" if beside is None else "different"
+        self.differences.setText(
+            f"{count} in bold: {what}" if count else f"all values are the {'defaults' if beside is None else 'same'}"
+        )
+        self._fill_plan(row)
+
+    def _fill_plan(self, row: Row) -> None:
+        lines: list[tuple[str, str, str]] = []
+        if row.blocked is not None:
+            lines.append(("Cannot run", row.blocked.message, "bad"))
+            lines += [("", f"→ {line}", "muted") for line in row.blocked.remedy.splitlines()]
+        if row.children:
+            lines.append(("Sweep", row.headline, ""))
+            lines += [
+                ("Runs" if i == 0 else "", f"{child.name}   {child.headline}", "")
+                for i, child in enumerate(row.children)
+            ]
+        plan = row.plan or next((child.plan for child in row.children if child.plan is not None), None)
+        if plan is not None:
+            lines += ([("", "", ""), ("First point", plan.experiment, "")] if row.children else []) + plan_lines(plan)
+        self.plan.show_lines(lines)
+
+    def _open_place(self) -> None:
+        if self._row is not None:
+            self.opened.emit(self._row.file, self._row.line)
+
+    def _values_tab(self) -> QWidget:
+        bar = QHBoxLayout()
+        label = QLabel("Compare with")
+        label.setProperty("look", "muted")
+        label.setBuddy(self.compare)
+        bar.addWidget(label)
+        bar.addWidget(self.compare)
+        bar.addWidget(self.differences)
+        bar.addStretch()
+        tab = QWidget()
+        layout = QVBoxLayout(tab)
+        layout.setContentsMargins(0, theme().px(8), 0, 0)
+        layout.addLayout(bar)
+        layout.addWidget(self.sheet, stretch=1)
+        return tab
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.addWidget(self.title, stretch=1)
+        head.addWidget(self.badge)
+        layout = QVBoxLayout(self)
+        edge = theme().px(12)
+        layout.setContentsMargins(edge, edge, edge, theme().px(4))
+        layout.setSpacing(theme().px(4))
+        layout.addLayout(head)
+        layout.addWidget(self.place, alignment=Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.notes)
+        layout.addWidget(self.stack, stretch=1)
+
+
+def _wrapped(look: str) -> QLabel:
+    label = QLabel()
+    label.setProperty("look", look)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

@@ -1,0 +1,246 @@
+"""The Experiments page: the list at the left, the selected one at the right, Launch at the foot.
+
+It reloads by itself when a file is saved, the code or the settings change, or a run ends. Loading happens in the
+background; the page keeps selection, expansion and scroll.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from arrcoc_gui.actions import Action
+from arrcoc_gui.background import Task, run_in_background
+from arrcoc_gui.experiments.detail import Detail, ProblemView
+from arrcoc_gui.experiments.footer import LaunchFooter
+from arrcoc_gui.experiments.loading import Table, load_table
+from arrcoc_gui.experiments.model import ExperimentModel
+from arrcoc_gui.experiments.rows import Problem, Row, build_rows
+from arrcoc_gui.experiments.table_view import ExperimentTree
+from arrcoc_gui.experiments.watching import FilesWatcher
+from arrcoc_gui.state import AppState
+from arrcoc_gui.theme import theme
+
+
+class ExperimentsPage(QWidget):
+    """Listens to `AppState`; everything it asks for goes through it."""
+
+    def __init__(self, state: AppState, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.state = state
+        self.setProperty("look", "page")
+        self._task: Task | None = None
+        self._again = False
+        self._runs_seen: list[tuple[str, str]] = []
+        self._wish = state.selection
+        self._launching = False
+        self.model = ExperimentModel(self)
+        self.tree = ExperimentTree(self.model)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search: name, status, model, data")
+        self.search.setAccessibleName("Search the experiments")
+        self.search.setClearButtonEnabled(True)
+        self.count = QLabel()
+        self.count.setProperty("look", "small")
+        self.detail = Detail()
+        self.footer = LaunchFooter()
+        self.settings_problem = ProblemView()
+        self.watcher = FilesWatcher(self)
+        self._lay_out()
+        self._connect()
+        self.footer.button.setFocus()
+        if state.discovery is not None:
+            self.reload()
+
+    def actions(self) -> list[Action]:  # type: ignore[override] - the page's own actions, not QWidget's
+        """The actions of this page, for the table of the window."""
+        scope, menu = "experiments", "Experiment"
+        can_launch = lambda: bool(self.tree.current_row and self.tree.current_row.launch)  # noqa: E731
+        has_row = lambda: self.tree.current_row is not None  # noqa: E731
+        make = lambda **k: Action(scope=scope, menu=menu, **k)  # noqa: E731
+        return [
+            make(
+                id="experiments.launch",
+                title="Launch the selected",
+                keys=("Ctrl+Return",),
+                run=self.launch,
+                enabled=can_launch,
+            ),
+            make(id="experiments.edit", title="Open in editor", keys=("E", "Ctrl+E"), run=self.edit, enabled=has_row),
+            make(
+                id="experiments.search", title="Search the experiments", keys=("/", "Ctrl+F"), run=self.search.setFocus
+            ),
+            make(id="experiments.list", title="Go to the list", keys=("L",), run=self.tree.setFocus),
+            make(id="experiments.compare", title="Compare with another", keys=("C",), run=self.detail.compare.setFocus),
+            make(id="experiments.values", title="Show the values", keys=("V",), run=lambda: self._tab(0)),
+            make(id="experiments.plan", title="Show the plan", keys=("P",), run=lambda: self._tab(1)),
+        ]
+
+    def focus_first(self) -> None:
+        """Launch is what one comes for; the list where nothing can be launched."""
+        (self.footer.button if self.footer.button.isEnabled() or not self.model.rows else self.tree).setFocus()
+
+    def shutdown(self) -> None:
+        self.watcher.stop()
+        if self._task is not None:
+            self._task.cancel()
+
+    def launch(self) -> None:
+        """Launch the selected row."""
+        row = self.tree.current_row
+        if row is not None and row.launch and not self._launching:
+            self.state.launch([row.launch])
+
+    def edit(self) -> None:
+        """Open the selected row's file: at the error, where it has one."""
+        row = self.tree.current_row
+        if row is not None:
+            at = row.problem or row
+            self.state.open_in_editor(at.file, at.line)
+
+    def reload(self) -> None:
+        """Load the table anew from the last discovery; one load at a time."""
+        if self.state.discovery is None:
+            return
+        if self._task is not None and not self._task.finished:
+            self._again = True
+            return
+        root, discovery, runs = self.state.root, self.state.discovery, list(self.state.runs)
+        self._task = run_in_background(
+            lambda: _load(root, discovery, runs), self._loaded, self._failed, self, name="planning the experiments"
+        )
+
+    # -- answers ------------------------------------------------------------------------------------------------
+
+    def _loaded(self, answer: tuple[Table, tuple[Row, ...]]) -> None:
+        table, rows = answer
+        self.watcher.watch(table.watch)
+        if table.problem is not None:
+            error = table.problem
+            file = error.file or ".training"
+            self.settings_problem.show_problem(Problem(str(error), file, error.line or 1, error.remedy))
+        self._stack.setCurrentIndex(1 if table.problem is not None else 0)
+        self.model.set_rows(rows)
+        broken = sum(row.kind == "broken" for row in rows)
+        self.count.setText(f"{len(rows)} · {broken} broken" if broken else f"{len(rows)}")
+        self._take_wish()
+        if self.tree.current_row is None and self.tree.proxy.rowCount():
+            self.tree.setCurrentIndex(self.tree.proxy.index(0, 0))
+        self._show_current()
+        if self._again:
+            self._again = False
+            self.reload()
+
+    def _failed(self, error: Exception) -> None:
+        self.state.report(error)
+        self._again = False
+
+    def _take_wish(self) -> None:
+        """Select what was asked for before the list was there."""
+        key = self.model.key_of(self._wish)
+        if self._wish and key:
+            had_focus = self.focusWidget() is None or self.focusWidget() in (self.footer.button, None)
+            self.tree.select_key(key)
+            self._wish = ""
+            if had_focus and self.isVisible():
+                self._show_current()
+                self.focus_first()
+
+    def _select(self, name: str) -> None:
+        row = self.tree.current_row
+        if row is None or row.name != name:
+            self._wish = name
+            self._take_wish()
+
+    def _current(self, row: Row | None) -> None:
+        self.detail.show_row(row, self.model.rows)
+        self.footer.show_row(row)
+        if row is not None and not self._wish:
+            self.state.select(row.name)
+
+    def _show_current(self) -> None:
+        self._current(self.tree.current_row)
+
+    def _files_changed(self, paths: list[str]) -> None:
+        experiments = str(self.state.root / "experiments")
+        if any(path.startswith(experiments) for path in paths):
+            self.state.discover()
+        else:
+            self.reload()
+
+    def _runs_changed(self) -> None:
+        seen = [(run.id, run.state) for run in self.state.runs]
+        if seen != self._runs_seen:
+            self._runs_seen = seen
+            self.reload()
+
+    def _launch_started(self) -> None:
+        self._launching = True
+        self.footer.set_launching(True)
+
+    def _launch_ended(self) -> None:
+        self._launching = False
+        self.footer.set_launching(False)
+
+    def _tab(self, index: int) -> None:
+        self.detail.tabs.setCurrentIndex(index)
+        (self.detail.sheet if index == 0 else self.detail.plan).setFocus()
+
+    # -- making -------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.search.textChanged.connect(self.tree.proxy.search)
+        self.search.returnPressed.connect(self.tree.setFocus)
+        self.tree.current_changed.connect(self._current)
+        self.tree.confirmed.connect(self.launch)
+        self.footer.launch.connect(self.launch)
+        self.detail.opened.connect(self.state.open_in_editor)
+        self.settings_problem.opened.connect(self.state.open_in_editor)
+        self.watcher.changed.connect(self._files_changed)
+        self.state.discovery_changed.connect(lambda _: self.reload())
+        self.state.runs_changed.connect(lambda _: self._runs_changed())
+        self.state.selection_changed.connect(self._select)
+        self.state.launch_started.connect(self._launch_started)
+        self.state.launch_ended.connect(self._launch_ended)
+
+    def _lay_out(self) -> None:
+        look = theme()
+        edge = look.px(12)
+        bar = QHBoxLayout()
+        bar.addWidget(self.search, stretch=1)
+        bar.addWidget(self.count)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(edge, edge, 0, edge)
+        column.setSpacing(look.px(8))
+        column.addLayout(bar)
+        column.addWidget(self.tree, stretch=1)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.setChildrenCollapsible(False)
+        split.addWidget(left)
+        split.addWidget(self.detail)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 2)
+        split.setSizes([760, 480])
+        problem = QWidget()
+        inner = QVBoxLayout(problem)
+        inner.setContentsMargins(2 * edge, 2 * edge, 2 * edge, edge)
+        heading = QLabel("The settings cannot be read")
+        heading.setProperty("look", "title")
+        inner.addWidget(heading)
+        inner.addWidget(self.settings_problem, stretch=1)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(split)
+        self._stack.addWidget(problem)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._stack, stretch=1)
+        layout.addWidget(self.footer)
+        QWidget.setTabOrder(self.search, self.tree)
+        QWidget.setTabOrder(self.tree, self.detail.place)
+
+
+def _load(root, discovery, runs) -> tuple[Table, tuple[Row, ...]]:
+    table = load_table(root, discovery, runs)
+    return table, build_rows(table)

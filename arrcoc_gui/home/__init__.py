@@ -1,0 +1,1 @@
+"""The Home page: what runs, what came of the last runs, what to do next."""

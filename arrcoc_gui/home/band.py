@@ -1,0 +1,96 @@
+"""The band of a run that is under way: state, progress, time left, a line and the latest picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from arrcoc_core.formatting import duration
+from arrcoc_gui.home.loading import LiveView
+from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.drawn import PictureLabel, ProgressLine, Sparkline
+from arrcoc_gui.widgets.labels import Badge, ElidedLabel, Tone
+
+if TYPE_CHECKING:
+    from arrcoc_core.results import RunningLine
+
+TONES: dict[str, Tone] = {"running": "accent", "recovering": "warn", "cancelling": "warn"}
+
+
+class Band(QFrame):
+    """One run; `opened` carries its id."""
+
+    opened = Signal(str)
+
+    def __init__(self, run_id: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run_id = run_id
+        self.setProperty("look", "card")
+        self.name = ElidedLabel()
+        self.name.setProperty("look", "title")
+        self.badge = Badge()
+        self.progress = ProgressLine()
+        self.how_far = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.left = QLabel()
+        self.left.setProperty("look", "muted")
+        self.metric = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.metric.setProperty("look", "small")
+        self.value = QLabel()
+        self.value.setProperty("look", "hero")
+        self.spark = Sparkline()
+        self.picture = PictureLabel()
+        self.picture.setFixedSize(theme().px(264), theme().px(128))
+        self.watch = QPushButton("Watch")
+        self.watch.setAccessibleName(f"Watch run {run_id}")
+        self.watch.clicked.connect(lambda: self.opened.emit(run_id))
+        self._lay_out()
+
+    def show_run(self, line: RunningLine, live: LiveView) -> None:
+        """Bring everything up to date."""
+        self.name.set_full_text(line.experiment)
+        self.badge.set(line.state, TONES.get(line.state, "muted"))
+        self.progress.set_fraction(line.fraction)
+        phase = f"{line.phase} · " if line.phase and line.phase != "training" else ""
+        steps = f"step {line.step:,} of {line.total_steps:,}" if line.total_steps else "waiting for its turn"
+        self.how_far.set_full_text(phase + (steps if line.state != "queued" else "waiting for its turn"))
+        self.left.setText(f"{duration(line.eta_s)} left" if line.eta_s is not None else "")
+        self.metric.set_full_text(live.metric or "no metric yet")
+        self.value.setText(live.last or "—")
+        self.spark.set_values(live.values, live.metric or "metric")
+        self.picture.set_image(live.picture, live.caption)
+        self.picture.setVisible(not live.picture.isNull())
+
+    def _lay_out(self) -> None:
+        look = theme()
+        head = QHBoxLayout()
+        head.setSpacing(look.px(10))
+        head.addWidget(self.name, stretch=1)
+        head.addWidget(self.badge)
+        head.addWidget(self.watch)
+        far = QHBoxLayout()
+        far.addWidget(self.how_far, stretch=1)
+        far.addWidget(self.left)
+        numbers = QVBoxLayout()
+        numbers.setSpacing(0)
+        numbers.addWidget(self.value)
+        numbers.addWidget(self.metric)
+        self.value.setMinimumWidth(look.px(110))
+        line = QHBoxLayout()
+        line.setSpacing(look.px(16))
+        line.addLayout(numbers)
+        line.addWidget(self.spark, stretch=1)
+        texts = QVBoxLayout()
+        texts.setSpacing(look.px(6))
+        texts.addLayout(head)
+        texts.addWidget(self.progress)
+        texts.addLayout(far)
+        texts.addStretch()
+        texts.addLayout(line)
+        layout = QHBoxLayout(self)
+        edge = look.px(14)
+        layout.setContentsMargins(edge, edge, edge, edge)
+        layout.setSpacing(look.px(18))
+        layout.addLayout(texts, stretch=1)
+        layout.addWidget(self.picture)

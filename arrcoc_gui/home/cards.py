@@ -1,0 +1,228 @@
+"""The cards of Home: last results, the next step, what needs the user, and the one button of a newcomer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
+
+from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.labels import ElidedLabel
+
+if TYPE_CHECKING:
+    from arrcoc_core.results import Attention, NextStep, ResultSummary
+
+
+class Card(QFrame):
+    """A titled surface whose lines can be replaced."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("look", "card")
+        self.heading = text_label(title, "label")
+        self.lines = QVBoxLayout()
+        self.lines.setSpacing(theme().px(10))
+        layout = QVBoxLayout(self)
+        edge = theme().px(14)
+        layout.setContentsMargins(edge, theme().px(12), edge, edge)
+        layout.setSpacing(theme().px(8))
+        layout.addWidget(self.heading)
+        layout.addLayout(self.lines)
+
+    def clear(self) -> None:
+        """Remove all lines."""
+        _empty(self.lines)
+
+
+class ResultsCard(Card):
+    """The last results, a sentence each with its change against the run before."""
+
+    opened = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Last results", parent)
+        self._shown: object = None
+
+    def show_results(self, results: Sequence[ResultSummary], when: Mapping[str, str]) -> None:
+        what = [(r.run_id, r.sentence, r.change, when.get(r.run_id, "")) for r in results]
+        if what == self._shown:
+            return
+        self._shown = what
+        focused = next((b.objectName() for b in self.findChildren(QPushButton) if b.hasFocus()), "")
+        self.clear()
+        if not results:
+            self.lines.addWidget(text_label("No run has ended yet.", "muted"))
+        for index, (run_id, sentence, change, ago) in enumerate(what):
+            if index:
+                self.lines.addWidget(_rule())
+            self.lines.addLayout(self._line(run_id, sentence, change, ago))
+            if run_id == focused:
+                self.findChild(QPushButton, run_id).setFocus()
+
+    def _line(self, run_id: str, sentence: str, change: str, ago: str) -> QHBoxLayout:
+        texts = QVBoxLayout()
+        texts.setSpacing(theme().px(2))
+        texts.addWidget(text_label(sentence))
+        below = QHBoxLayout()
+        below.setSpacing(theme().px(10))
+        if change:
+            below.addWidget(text_label(change, {"+": "good", "-": "bad"}.get(change[0], "muted"), wrap=False))
+        below.addWidget(text_label(ago, "muted", wrap=False))
+        below.addStretch()
+        texts.addLayout(below)
+        line = QHBoxLayout()
+        line.addLayout(texts, stretch=1)
+        button = QPushButton("Open")
+        button.setObjectName(run_id)
+        button.setProperty("look", "quiet")
+        button.setAccessibleName(f"Open run {run_id}")
+        button.clicked.connect(lambda: self.opened.emit(run_id))
+        line.addWidget(button, alignment=Qt.AlignmentFlag.AlignTop)
+        return line
+
+
+class NextCard(Card):
+    """One proposal and its button."""
+
+    launch = Signal(str, tuple)  # experiment, sets
+    opened = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Next", parent)
+        self.step: NextStep | None = None
+        self.text = text_label("")
+        self.command = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.command.setProperty("look", "mono")
+        self.button = QPushButton()
+        self.button.setProperty("look", "primary")
+        self.button.clicked.connect(self.act)
+        for widget in (self.text, self.command):
+            self.lines.addWidget(widget)
+        self.lines.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignLeft)
+
+    def show_step(self, step: NextStep) -> None:
+        if step == self.step:
+            return
+        self.step = step
+        self.text.setText(step.text)
+        self.command.set_full_text(step.command)
+        title = {"launch": "Launch", "open": "Watch" if " monitor " in step.command else "Open the run"}
+        self.button.setText(title.get(act_of(step), "Copy the command"))
+        self.button.setAccessibleName(f"{self.button.text()}: {step.text}")
+
+    def act(self) -> None:
+        """Do what the button says."""
+        if self.step is None:
+            return
+        act = act_of(self.step)
+        if act == "launch":
+            self.launch.emit(self.step.experiment, self.step.sets)
+        elif act == "open":
+            self.opened.emit(self.step.command.split()[2])
+        else:
+            QGuiApplication.clipboard().setText(self.step.command)
+
+
+def act_of(step: NextStep) -> str:
+    """What a step's button does: "launch", "open" a run, or "copy" a command that only a terminal can do."""
+    words = step.command.split()
+    if words[:2] == ["arrcoc", "launch"] and step.experiment:
+        return "launch"
+    return "open" if len(words) > 2 and words[1] in ("monitor", "logs") else "copy"
+
+
+class NeedsCard(Card):
+    """What only the user can mend."""
+
+    edit = Signal(str, int)
+    opened = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Needs you", parent)
+        self._shown: tuple[Attention, ...] | None = None
+
+    def show_needs(self, needs: tuple[Attention, ...]) -> None:
+        self.setVisible(bool(needs))
+        if needs == self._shown:
+            return
+        self._shown = needs
+        self.clear()
+        for index, need in enumerate(needs):
+            if index:
+                self.lines.addWidget(_rule())
+            self.lines.addWidget(text_label(need.text, "bad"))
+            if not need.run_id:
+                self.lines.addWidget(text_label(need.remedy, "muted"))
+            self.lines.addWidget(self._button(need), alignment=Qt.AlignmentFlag.AlignLeft)
+
+    def _button(self, need: Attention) -> QPushButton:
+        button = QPushButton("Open the run" if need.run_id else "Open in editor")
+        button.setAccessibleName(f"{button.text()}: {need.run_id or need.file}")
+        if need.run_id:
+            button.clicked.connect(lambda: self.opened.emit(need.run_id))
+        else:
+            button.clicked.connect(lambda: self.edit.emit(need.file, need.line))
+        return button
+
+
+class WelcomeCard(QFrame):
+    """What a newcomer sees: what it is, and one button."""
+
+    launch = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("look", "card")
+        self.button = QPushButton("Launch quickstart")
+        self.button.setProperty("look", "primary")
+        self.button.setAccessibleName("Launch quickstart")
+        self.button.clicked.connect(self.launch)
+        layout = QVBoxLayout(self)
+        edge = theme().px(32)
+        layout.setContentsMargins(edge, edge, edge, edge)
+        layout.setSpacing(theme().px(14))
+        layout.addWidget(text_label("Teach a model where to look", "hero"))
+        layout.addWidget(
+            text_label(
+                "Launch quickstart and watch a selector learn to answer questions about pictures from one sixteenth of "
+                "their visual tokens. It runs on this machine, needs no account and costs nothing."
+            )
+        )
+        self.facts = text_label("", "muted")
+        layout.addWidget(self.facts)
+        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignLeft)
+
+    def set_launching(self, launching: bool) -> None:
+        self.button.setEnabled(not launching)
+        self.button.setText("Launching …" if launching else "Launch quickstart")
+
+
+def text_label(text: str, look: str = "", *, wrap: bool = True) -> QLabel:
+    """A plain text label in a look of the style sheet."""
+    label = QLabel(text)
+    label.setProperty("look", look)
+    label.setWordWrap(wrap)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _rule() -> QFrame:
+    rule = QFrame()
+    rule.setProperty("look", "rule")
+    rule.setFixedHeight(1)
+    return rule
+
+
+def _empty(layout: QLayout) -> None:
+    while layout.count():
+        item = layout.takeAt(0)
+        if item.widget() is not None:
+            item.widget().hide()
+            item.widget().deleteLater()
+        elif item.layout() is not None:
+            _empty(item.layout())
+            item.layout().deleteLater()

@@ -1,0 +1,87 @@
+"""Everything Home shows, gathered off the GUI thread: the summary, and per running run a line and the latest picture.
+
+Only columns that are cached already are read here; a child process keeps them fresh (`feed.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QImage
+
+if TYPE_CHECKING:
+    from arrcoc_core.api import Run
+    from arrcoc_core.discovery import Discovery
+    from arrcoc_core.results import HomeSummary
+
+BANDS = 3
+POINTS = 120
+# The first of these that has been logged is the line of a run.
+LINES = ("eval/accuracy", "train/loss")
+
+
+@dataclass(frozen=True)
+class LiveView:
+    """A running run's metric so far, at most POINTS values, and its latest picture (null when there is none)."""
+
+    metric: str = ""
+    values: tuple[float, ...] = ()
+    last: str = ""
+    picture: QImage = field(default_factory=QImage)
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class HomeView:
+    summary: HomeSummary
+    live: Mapping[str, LiveView]  # by run id
+    ended: Mapping[str, str]  # run id -> "3 min ago"
+    newcomer: bool
+
+
+def load_home(runs: Sequence[Run], discovery: Discovery | None) -> HomeView:
+    """What Home shows for these runs, newest first."""
+    from datetime import UTC, datetime
+
+    from arrcoc_core.formatting import ago
+    from arrcoc_core.results import home_summary
+
+    now = datetime.now(UTC)
+    summary = home_summary(runs, discovery, now)
+    by_id = {run.id: run for run in runs}
+    return HomeView(
+        summary=summary,
+        live={line.run_id: live_view(by_id[line.run_id]) for line in summary.running[:BANDS]},
+        ended={r.run_id: ago(by_id[r.run_id].ended_at, now) for r in summary.recent},
+        newcomer=not runs,
+    )
+
+
+def live_view(run: Run) -> LiveView:
+    """The main metric and the newest picture of a run, from its cached columns."""
+    from arrcoc_core.formatting import metric
+    from arrcoc_core.metrics import open_metrics
+
+    metrics = open_metrics(run.directory, refresh=False)
+    name = next((name for name in LINES if len(metrics.series(name)) > 1), "")
+    values: tuple[float, ...] = ()
+    last = ""
+    if name:
+        series = metrics.series(name)
+        values = thinned(series.value, POINTS)
+        last = metric(name, series.last)
+    media = metrics.media()
+    if not media:
+        return LiveView(name, values, last)
+    newest = next(item for item in media if item.step == media[-1].step)
+    return LiveView(name, values, last, QImage(str(newest.path)), f"Step {newest.step}: {newest.caption}")
+
+
+def thinned(values: Sequence[float], most: int) -> tuple[float, ...]:
+    """At most `most` values at even distances; the last is always the last."""
+    count = len(values)
+    if count <= most:
+        return tuple(float(value) for value in values)
+    return tuple(float(values[round(i * (count - 1) / (most - 1))]) for i in range(most))
