@@ -356,7 +356,7 @@ def _budget(run: RunLike) -> str:
 # A sweep
 
 
-def summarize_sweep(runs: Sequence[RunLike], metric_name: str = ACCURACY) -> SweepSummary:
+def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str = ACCURACY) -> SweepSummary:
     """The points of one sweep in the order given: swept fields, result, the best one (on a tie the fewest tokens)."""
     flat = [run.resolved.values() for run in runs]
     fields = _swept_fields(flat)
@@ -379,7 +379,7 @@ def summarize_sweep(runs: Sequence[RunLike], metric_name: str = ACCURACY) -> Swe
         )
         for index, (run, values, result) in enumerate(zip(runs, flat, results, strict=True))
     )
-    name = next((run.sweep for run in runs if run.sweep), runs[0].experiment if runs else "")
+    name = name or next((run.sweep for run in runs if run.sweep), runs[0].experiment if runs else "")
     ended = sum(run.state not in UNFINISHED for run in runs)
     sentence = f"{name}: {ended} of {plural(len(runs), 'run')} ended"
     if best_index is not None:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 def cancel(arguments: argparse.Namespace) -> int:
+    from arrcoc_core.run import cancel_all
+
     targets = _targets(arguments)
-    active = [run for run in targets if run.active]
+    active = [run for run in targets if not run.finished]
     if not active:
         say(f"Nothing to cancel: {'it has already ended' if targets else 'no run is going'}.")
         return 0
@@ -29,8 +31,7 @@ def cancel(arguments: argparse.Namespace) -> int:
         if not confirm(f"Cancel {what}? Checkpoints, metrics and logs stay."):
             say("Left as it is.")
             return 0
-    for run in active:
-        run.cancel()
+    cancel_all(active, active[0].root, "cancelled by the user")
     say(f"Cancelling {plural(len(active), 'run')}. Checkpoints, metrics and logs stay in .arrcoc/runs/.")
     return 0
 

@@ -7,6 +7,7 @@ there is no project, so that Tab never prints an error.
 from __future__ import annotations
 
 import argparse
+from typing import cast
 
 from arrcoc_core.cli.terminal import say
 from arrcoc_core.errors import ArrcocError, ConfigError
@@ -41,7 +42,8 @@ def _mark(parser: argparse.ArgumentParser) -> None:
         if kind is not None:
             action.complete = shtab.cmd(f"arrcoc completion --names {kind}")  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(action, argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
-            for child in action.choices.values():
+            children = cast("dict[str, argparse.ArgumentParser]", action.choices)  # pyright: ignore[reportUnknownMemberType]
+            for child in children.values():
                 _mark(child)
 
 

@@ -25,7 +25,7 @@ def run_frame(run: Run, metrics: RunMetrics, tail: Callable[[int], Sequence[str]
     lines += _curves(metrics, columns)
     lines += _gauge(run, columns)
     room = height() - len(lines) - 4
-    log = tail(min(8, room)) if room > 1 else []
+    log = tail(min(8, room)) if room > 1 else ()
     if log:
         lines += ["", paint("log", "muted"), *log]
     if not run.finished:

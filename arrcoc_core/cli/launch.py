@@ -6,7 +6,6 @@ With `--watch` the exit code is the job's: 0 when it succeeded, 1 when it did no
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from arrcoc_core.cli.chosen import split_sets
 from arrcoc_core.cli.terminal import paint, say, say_json
@@ -17,13 +16,11 @@ def launch_experiment(arguments: argparse.Namespace) -> int:
     from arrcoc_core.api import SweepRun, launch
 
     name, sets = split_sets(arguments.name, arguments.sets)
-    # A sweep's name gives a SweepRun; the declared type of `launch` speaks of the common case.
-    started: Any = launch(name or "default", sets=sets)
-    many = isinstance(started, SweepRun)
+    started = launch(name or "default", sets=sets)
     if arguments.json and not arguments.watch:
-        say_json([run.to_json() for run in started.runs] if many else started.to_json())
+        say_json([run.to_json() for run in started.runs] if isinstance(started, SweepRun) else started.to_json())
         return 0
-    if many:
+    if isinstance(started, SweepRun):
         say(f"Launched {plural(len(started.runs), 'run')} of {paint(started.name, 'bold')}: {started.id}")
     else:
         say(f"Launched {paint(started.id, 'bold')}")

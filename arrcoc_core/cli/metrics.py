@@ -38,11 +38,15 @@ def metrics(arguments: argparse.Namespace) -> int:
 
 
 def write_csv(found: RunMetrics) -> None:
-    names = sorted(name for name in found.names if name != STEP)
+    header = found.columns()
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow((STEP, *names))
+    writer.writerow(header)
     for row in found.rows():
-        writer.writerow((int(row[STEP]), *("" if row.get(name) is None else repr(row[name]) for name in names)))
+        writer.writerow(["" if name not in row else _cell(row[name]) for name in header])
+
+
+def _cell(value: object) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _table(found: RunMetrics) -> str:

@@ -59,7 +59,7 @@ def outcome(target: Run | SweepRun) -> str:
     from arrcoc_core.api import SweepRun, runs
 
     if isinstance(target, SweepRun):
-        return sweep_text(summarize_sweep(target.runs))
+        return sweep_text(summarize_sweep(target.runs, name=target.name))
     return result_text(summarize(target, previous_of(target, runs(root=target.root))))
 
 
@@ -107,7 +107,7 @@ def _watch(target: Run | SweepRun) -> None:
             if target.finished:
                 return
             if time.monotonic() - reconciled > RECONCILE_S:
-                reconcile(target.runs[0].root if isinstance(target, SweepRun) else target.root)
+                reconcile(target.root)
                 reconciled = time.monotonic()
             time.sleep(REDRAW_S)
     finally:
@@ -128,7 +128,7 @@ class _Frames:
         if self._metrics is None:
             self._metrics = run.metrics()
         else:
-            self._metrics.refresh(ingest=True)
+            self._metrics.refresh(ingest_first=True)
         self._draw(run_frame(run, self._metrics, lambda count: log_tail(run.log_path, count), datetime.now(UTC)))
 
     def sweep(self, sweep: SweepRun) -> None:

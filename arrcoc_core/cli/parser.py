@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json(command)
 
     command = add("show", "show an experiment's values and where each comes from, or what a run came to")
-    _named(command, "name", "experiment", "an experiment, or a run")
+    _named(command, "name", "any", "an experiment, or a run", nargs="?")
     _sets(command)
     _json(command)
 
@@ -91,12 +91,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--no-open", action="store_true", help="only write the file")
 
     command = add("plan", "show what a launch would do: steps, time, cost, environment; changes nothing")
-    _named(command, "name", "experiment", "an experiment or a sweep (default: default)", nargs="?", default="default")
+    _named(command, "name", "experiment", "an experiment (default: default)", nargs="?")
     _sets(command)
     _json(command)
 
     command = add("launch", "start an experiment, or every point of a sweep, in the background")
-    _named(command, "name", "experiment", "an experiment or a sweep (default: default)", nargs="?", default=None)
+    _named(command, "name", "experiment", "an experiment or a sweep (default: default)", nargs="?")
     _sets(command)
     command.add_argument("-w", "--watch", action="store_true", help="follow it until it ends; exit code 1 if it fails")
     _json(command)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def show(arguments: argparse.Namespace) -> int:
     name, sets = split_sets(arguments.name, arguments.sets)
-    chosen = choose(name or "", sets)
+    if name is None:
+        raise ConfigError("Show what?", remedy="arrcoc show NAME; 'arrcoc list' and 'arrcoc runs' list the names.")
+    chosen = choose(name, sets)
     if chosen.entry is None and chosen.run is not None:
         if sets:
             raise ConfigError("A run has its values already: --set is for experiments.")
@@ -86,9 +88,7 @@ def _show_run(run: Run, as_json: bool) -> None:
             f"attempt {attempt.n}",
             paint_state(attempt.state),
             clock(attempt.started_at),
-            duration((attempt.ended_at - attempt.started_at).total_seconds())
-            if attempt.ended_at is not None and attempt.started_at is not None
-            else "",
+            duration((attempt.ended_at - attempt.started_at).total_seconds()) if attempt.ended_at is not None else "",
             attempt.cause,
         )
         for attempt in run.attempts

@@ -92,7 +92,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
     cells = [list(headers), *(list(row) for row in rows)]
     sizes = [max(_visible(row[index]) for row in cells) for index in range(columns)]
     if is_tty():
-        _fit(sizes, [_visible(header) for header in headers], width())
+        _fit(sizes, width())
     lines: list[str] = []
     for number, row in enumerate(cells):
         parts: list[str] = []
@@ -109,14 +109,10 @@ def _visible(text: str) -> int:
     return len(_PAINT.sub("", text))
 
 
-def _fit(sizes: list[int], least: Sequence[int], available: int) -> None:
-    """Shrink the widest columns in turn until the row fits, none below its header or six characters."""
-    floor = [max(6, size) for size in least]
-    while sum(sizes) + 2 * (len(sizes) - 1) > available:
-        candidates = [index for index in range(len(sizes)) if sizes[index] > floor[index]]
-        if not candidates:
-            return
-        sizes[max(candidates, key=lambda index: sizes[index])] -= 1
+def _fit(sizes: list[int], available: int) -> None:
+    """Shrink the widest columns in turn until the row fits, none below four characters."""
+    while sum(sizes) + 2 * (len(sizes) - 1) > available and max(sizes) > 4:
+        sizes[sizes.index(max(sizes))] -= 1
 
 
 def sparkline(values: Sequence[float], size: int, *, low: float | None = None, high: float | None = None) -> str:
