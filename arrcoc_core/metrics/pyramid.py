@@ -120,9 +120,12 @@ class Pyramid:
             values = self._values[start:stop]
             finite = np.isfinite(values)
             return np.arange(start, stop), values if finite.all() else np.where(finite, values, np.nan)
-        level = max(BASE, (max(1, (stop - start - 1) // max(1, buckets))).bit_length())
+        level = max(1, (stop - start - 1) // max(1, buckets)).bit_length()
         size = 1 << level
         first, last = start >> level, (stop + size - 1) >> level
+        if level < BASE:
+            low, high = self._fine(first, last, size)
+            return _zigzag(first, size, low, high, self._count)
         at = level - BASE
         whole = min(last, self._low[at].count) if at < len(self._low) else 0
         low, high = np.empty(last - first), np.empty(last - first)
@@ -132,6 +135,14 @@ class Pyramid:
         if whole < last:  # only the bucket at the very end of the series can be unfinished
             low[-1], high[-1] = self._unfinished(level)
         return _zigzag(first, size, low, high, self._count)
+
+    def _fine(self, first: int, last: int, size: int) -> tuple[Floats, Floats]:
+        """The extremes of buckets finer than those that are kept, from the points."""
+        values = self._values[first * size : last * size]
+        padded = np.full((last - first) * size, np.nan)
+        np.copyto(padded[: len(values)], values, where=np.isfinite(values))
+        grid = padded.reshape(-1, size)
+        return _fold(np.fmin, grid), _fold(np.fmax, grid)
 
     def _unfinished(self, level: int) -> tuple[float, float]:
         """The extremes of the points behind the last whole bucket of a level."""
@@ -164,15 +175,15 @@ def _fold(extreme: np.ufunc, grid: Floats) -> Floats:
 
 
 def _zigzag(first: int, size: int, low: Floats, high: Floats, count: int) -> tuple[Ints, Floats]:
-    """Two points a bucket, at its begin and its middle: low first where the curve rises, else high first."""
+    """Two points a bucket, at its first and its last point: low first where the curve rises, else high first.
+
+    A monotone stretch comes out exactly as it is.
+    """
     number = len(low)
-    index = np.arange(2 * number, dtype=np.int64)
-    index *= size >> 1
-    index += first * size
-    if index[-1] >= count:
-        index[-1] = count - 1
-        if index[-2] >= count:
-            index[-2] = count - 1
+    index = np.empty(2 * number, dtype=np.int64)
+    index[0::2] = np.arange(first * size, (first + number) * size, size)
+    index[1::2] = index[0::2] + (size - 1)
+    index[-1] = min(int(index[-1]), count - 1)
     middle = low + high
     rising = np.empty(number, dtype=bool)
     rising[:-1] = middle[1:] >= middle[:-1]
