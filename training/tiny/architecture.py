@@ -30,6 +30,8 @@ def make_config(tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
             "num_key_value_heads": 2,
             "head_dim": 32,
             "max_position_embeddings": 1024,
+            # While the base is trained: makes several heads look where the answer is, as in a large model.
+            "attention_dropout": 0.2,
             "pad_token_id": tokenizer.pad_token_id,
             "tie_word_embeddings": True,
             "rope_parameters": {

@@ -117,8 +117,8 @@ def cell_labels(things: tuple[Thing, ...]) -> NDArray[np.int64]:
 
 def _about(thing: Thing) -> tuple[Question, Question]:
     return (
-        Question("colour of shape", f"what colour is the {thing.shape} ?", thing.colour, thing),
-        Question("shape of colour", f"what shape is the {thing.colour} thing ?", thing.shape, thing),
+        Question("colour of shape", f"which colour is the {thing.shape}", thing.colour, thing),
+        Question("shape of colour", f"which shape is {thing.colour}", thing.shape, thing),
     )
 
 

@@ -23,14 +23,15 @@ SPECIAL = (
     "<|video_pad|>",
 )
 NOTHING = "nothing"  # what the vision stage reads from a cell without a thing
-WORDS = ("what", "colour", "shape", "is", "the", "thing", "?", ":", NOTHING, *SHAPES, *COLOUR_NAMES)
+WORDS = ("which", "colour", "shape", "is", "the", NOTHING, *SHAPES, *COLOUR_NAMES)
 
-# One turn: the picture, the question, a colon; the answer and <|im_end|> follow.
+# One turn: the picture, the question; the answer and <|im_end|> follow. The answer is guessed from the question's
+# last word, which is the one that matters: so already the first layer can look for what is asked.
 CHAT_TEMPLATE = (
     "{%- for message in messages %}{%- for part in message.content -%}"
     "{%- if part.type == 'image' -%}<|im_start|><|vision_start|><|image_pad|><|vision_end|>"
     "{%- else -%}{{ part.text }}{%- endif -%}"
-    "{%- endfor -%}{%- endfor -%}{%- if add_generation_prompt %} :{% endif -%}"
+    "{%- endfor -%}{%- endfor -%}"
 )
 
 
@@ -38,7 +39,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     """Word-level tokenizer, padding on the left (as generation needs)."""
     vocabulary = {word: number for number, word in enumerate((*SPECIAL, *WORDS))}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    words.normalizer = normalizers.Lowercase()
+    words.normalizer = normalizers.Sequence([normalizers.Replace("?", ""), normalizers.Lowercase()])
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words,
