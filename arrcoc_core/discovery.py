@@ -20,7 +20,7 @@ from arrcoc_core.encoding import Plain, decode
 from arrcoc_core.errors import DuplicateExperimentError, UnknownExperimentError
 from arrcoc_core.experiment import Experiment
 from arrcoc_core.loading import load_in_child
-from arrcoc_core.settings import state_dir
+from arrcoc_core.settings import refuse_while_loading, state_dir
 from arrcoc_core.values import Site
 from arrcoc_core.variations import Sweep
 
@@ -150,6 +150,7 @@ def experiment_files(root: Path) -> tuple[Path, ...]:
 
 def discover(root: Path, *, timeout_s: float = 10, cache: bool = True) -> Discovery:
     """What `root`/experiments holds. `timeout_s` is each file's time to load; `cache=False` loads every file again."""
+    refuse_while_loading("list experiments")
     root = root.resolve()
     files = experiment_files(root)
     known = Cache(state_dir(root) / "cache" / "discovery.json", root, _core_version())

@@ -23,7 +23,7 @@ from arrcoc_core.lease import driven
 from arrcoc_core.planning import RUN_FOLDER, Plan
 from arrcoc_core.processes import spawn_detached
 from arrcoc_core.records import Event
-from arrcoc_core.settings import state_dir
+from arrcoc_core.settings import refuse_while_loading, state_dir
 from arrcoc_core.snapshot import Snapshot, capture, materialise, name_run
 from arrcoc_core.store import Store
 from arrcoc_core.stored import save_experiment
@@ -38,6 +38,7 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
     `sweep` is the id and the name of the sweep that the runs are points of. PlanError when a check of a plan failed,
     WorldMovedError when the code is not what was planned for; in both cases nothing was created.
     """
+    refuse_while_loading("launch")
     for plan in plans:
         plan.require()
     state = state_dir(root)

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from arrcoc_core.discovery_child import relative
 from arrcoc_core.encoding import Plain
+from arrcoc_core.settings import LOADING
 
 GRACE_S = 3.0
 """Seconds after the limit at which a child that does not even end by itself is killed."""
@@ -32,7 +33,7 @@ def load_in_child(root: Path, file: Path, timeout_s: float) -> Plain:
             [sys.executable, "-m", "arrcoc_core.discovery_child"]
             + [str(root), str(file), str(writing), str(faults.fileno()), str(timeout_s)],
             cwd=root,
-            env={**os.environ, "ARRCOC_DISCOVERING": "1"},
+            env={**os.environ, LOADING: "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

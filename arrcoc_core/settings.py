@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arrcoc_core.errors import ExperimentError, NoProjectError, SettingsError
+from arrcoc_core.errors import ConfigError, ExperimentError, NoProjectError, SettingsError
 from arrcoc_core.paths import check_value, parse_text
 from arrcoc_core.settings_keys import KEYS, REFUSED, STANDARD_NAMES, Key, Setting, looks_secret
 from arrcoc_core.values import Site, Source
@@ -22,6 +22,8 @@ from arrcoc_core.values import Site, Source
 SETTINGS_FILE = ".training"
 STARTER_FILE = ".training.starter"
 PREFIX = "ARRCOC_"
+LOADING = "ARRCOC_DISCOVERING"
+"""Set in a process that loads an experiment file for the list."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,18 @@ def state_dir(root: Path) -> Path:
     """Where runs and caches live: `$ARRCOC_HOME`, else `.arrcoc` in the project root. It need not exist yet."""
     home = os.environ.get("ARRCOC_HOME")
     return Path(home).expanduser().resolve() if home else root / ".arrcoc"
+
+
+def refuse_while_loading(act: str) -> None:
+    """ConfigError where this process only loads an experiment file, to see what is in it.
+
+    Without it, a file that launches while it is loaded would start a run at every look at the list.
+    """
+    if os.environ.get(LOADING):
+        raise ConfigError(
+            f"A file in experiments/ may not {act} while it is loaded.",
+            remedy='Put it in a script outside of experiments/, or under: if __name__ == "__main__":',
+        )
 
 
 def load_settings(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -162,7 +176,9 @@ def _checked(key: Key, text: str, site: Site) -> Setting:
             raise _wrong(site, key.name, message, remedy) from None
     value = key.parse(text)
     if value is None:
-        raise _wrong(site, key.name, f"{key.name} {where} must be {key.allowed}; got {text!r}.", f"{key.name}: {key.help}")
+        raise _wrong(
+            site, key.name, f"{key.name} {where} must be {key.allowed}; got {text!r}.", f"{key.name}: {key.help}"
+        )
     return value
 
 

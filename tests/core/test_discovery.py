@@ -201,6 +201,15 @@ for fd in range(3, 64):
     assert _only(discover(root, timeout_s=3)).error is not None
 
 
+@pytest.mark.parametrize("call", ["launch(base)", "launch('base')", "discover(Path('.'))"])
+def test_a_file_that_launches_while_it_is_loaded_is_a_row_and_launches_nothing(call: str, root: Path) -> None:
+    _write(root, base=BASE + f"from pathlib import Path\nfrom arrcoc_core import discover, launch\n{call}\n")
+    entry = _only(discover(root))
+    assert entry.error is not None and "while it is loaded" in entry.error.message
+    assert "__main__" in entry.error.remedy and entry.error.line == 6
+    assert not (root / ".arrcoc").exists()
+
+
 def test_what_a_file_starts_does_not_outlive_or_delay_it(root: Path) -> None:
     _write(
         root,
