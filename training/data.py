@@ -4,14 +4,16 @@
 
 - "synthetic": made on the spot (`training.tiny.synthetic`). The splits "train" and "validation" are separate streams
   of pictures that never meet, nor those the base was trained on. The pictures of a set are the same for every
-  experiment; the question asked about one changes with the epoch in training, and never in validation.
+  experiment. In training four questions in a row are about one picture, and change with the epoch; in validation there
+  is one question about each picture, always the same.
 - a data set of the Hub, or a folder on this machine in the same layout, with the columns `image`, `question` and one of
   `multiple_choice_answer`, `answer`, `answers` (texts, or records with a text under `answer`). It is pinned:
   `name@revision` says which revision, else the newest one is looked up once and kept for the whole run.
   Code of a data set is never run.
 
-Pictures are scaled to a square of `image_size` pixels. The order is a pure function of (seed, step, rank), whatever
-loads it: `num_workers` processes, or the trainer itself.
+Pictures are scaled to a square of `image_size` pixels. A picture that several questions of a batch are about is in it
+once. The order is a pure function of (seed, step, rank), whatever loads it: `num_workers` processes, or the trainer
+itself.
 """
 
 from __future__ import annotations
@@ -44,19 +46,24 @@ SYNTHETIC_SEED = 0  # of the pictures and validation questions; the experiment's
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`picture`: uint8 [image_size, image_size, 3], RGB."""
+    """`picture`: uint8 [image_size, image_size, 3], RGB; `picture_id` is the same for the same picture of a set."""
 
     picture: NDArray[np.uint8]
+    picture_id: int
     question: str
     answer: str
 
 
 class Samples(Protocol):
-    """A set of questions; `draw` is how often the set was gone through before."""
+    """A set of questions, `together` of which follow each other about the same picture."""
+
+    together: int
 
     def __len__(self) -> int: ...
 
-    def get(self, index: int, draw: int = 0) -> Sample: ...
+    def get(self, index: int, draw: int = 0) -> Sample:
+        """Question number `index`; `draw` says how often the set was gone through before."""
+        ...
 
 
 def pin(dataset: str) -> str:
@@ -89,8 +96,8 @@ def open_samples(data: Data, dataset: str, count_val: int) -> tuple[Samples, Sam
     if dataset == "synthetic":
         train_count = data.max_train_samples or SYNTHETIC_SAMPLES
         return (
-            Synthetic(data.split_train, train_count, data.image_size, same_question=False),
-            Synthetic(data.split_val, count_val, data.image_size, same_question=True),
+            Synthetic(data.split_train, train_count, data.image_size, together=4),
+            Synthetic(data.split_val, count_val, data.image_size, together=1),
         )
     train, validation = (
         HubSamples(dataset, split, count, data.image_size)
@@ -100,15 +107,16 @@ def open_samples(data: Data, dataset: str, count_val: int) -> tuple[Samples, Sam
 
 
 class Synthetic:
-    """Made when asked for, about half a millisecond each."""
+    """Made when asked for, about half a millisecond each. Without `together` the question never changes."""
 
-    def __init__(self, split: Split, count: int, image_size: int, *, same_question: bool) -> None:
+    def __init__(self, split: Split, count: int, image_size: int, *, together: int) -> None:
         if split not in ("train", "validation"):
             raise ConfigError(
                 f"the synthetic set has no split {split!r}",
                 remedy='Use "train" and "validation".',
             )
-        self._split, self._count, self._image_size, self._same_question = split, count, image_size, same_question
+        self.together = together
+        self._split, self._count, self._image_size = split, count, image_size
 
     def __len__(self) -> int:
         return self._count
@@ -116,14 +124,17 @@ class Synthetic:
     def get(self, index: int, draw: int = 0) -> Sample:
         from training.tiny import synthetic
 
-        shown = synthetic.picture(self._split, SYNTHETIC_SEED, index)  # type: ignore[arg-type]
-        pick = synthetic.pick(SYNTHETIC_SEED, index, 0 if self._same_question else draw)
-        question = synthetic.questions(shown.things)[pick]
-        return Sample(resized(shown.pixels, self._image_size), question.text, question.answer)
+        number, k = divmod(index, self.together)
+        shown = synthetic.picture(self._split, SYNTHETIC_SEED, number)  # type: ignore[arg-type]
+        seed = (SYNTHETIC_SEED, number, draw if self.together > 1 else 0)
+        asked = synthetic.questions(shown.things)[np.random.default_rng(seed).permutation(synthetic.QUESTIONS)[k]]
+        return Sample(resized(shown.pixels, self._image_size), number, asked.text, asked.answer)
 
 
 class HubSamples:
     """A map-style set of the `datasets` library; pictures are decoded when asked for."""
+
+    together = 1
 
     def __init__(self, dataset: str, split: Split, count: int, image_size: int) -> None:
         """`count`: the first so many questions; 0 = all."""
@@ -154,7 +165,7 @@ class HubSamples:
     def get(self, index: int, draw: int = 0) -> Sample:
         row = self._rows[index]
         picture = np.asarray(row["image"].convert("RGB"), dtype=np.uint8)
-        return Sample(resized(picture, self._image_size), row["question"], _one_answer(row[self._answer]))
+        return Sample(resized(picture, self._image_size), index, row["question"], _one_answer(row[self._answer]))
 
 
 def resized(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -169,9 +180,10 @@ def resized(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures`: uint8 [image_size, image_size, 3] each, one for each question and answer."""
+    """`pictures`: uint8 [image_size, image_size, 3] each; `about`: for each question the place of its picture."""
 
     pictures: list[NDArray[np.uint8]]
+    about: list[int]
     questions: list[str]
     answers: list[str]
 
@@ -188,7 +200,14 @@ class Collate:
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         texts = [self._fit(sample.question, sample.answer) for sample in samples]
-        return Batch([s.picture for s in samples], [question for question, _ in texts], [answer for _, answer in texts])
+        pictures = {sample.picture_id: sample.picture for sample in samples}
+        places = {picture_id: place for place, picture_id in enumerate(pictures)}
+        return Batch(
+            list(pictures.values()),
+            [places[sample.picture_id] for sample in samples],
+            [question for question, _ in texts],
+            [answer for _, answer in texts],
+        )
 
     def _fit(self, question: str, answer: str) -> tuple[str, str]:
         answer, used = self._cut(answer, self.max_seq_length - 1)
@@ -205,11 +224,15 @@ class Collate:
 
 @dataclass(frozen=True)
 class Order:
-    """Which samples each optimizer step sees: a new permutation in each epoch, filled up at its end from its start."""
+    """Which samples each optimizer step sees: a new permutation in each epoch, filled up at its end from its start.
+
+    What is permuted are runs of `together` samples, so that a picture with several questions is looked at once.
+    """
 
     count: int
     per_step: int
     seed: int
+    together: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
@@ -219,12 +242,15 @@ class Order:
         """(epoch, index) of each sample of step `step`, counted from 0."""
         epoch, k = divmod(step, self.steps_per_epoch)
         places = (k * self.per_step + np.arange(self.per_step)) % self.count
-        return [(epoch, int(index)) for index in _permutation(self.count, self.seed, epoch)[places]]
+        order = _permutation(self.count, self.together, self.seed, epoch)
+        return [(epoch, index) for index in order[places].tolist()]
 
 
 @lru_cache(maxsize=2)
-def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, epoch)).permutation(count)
+def _permutation(count: int, together: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    runs = np.random.default_rng((seed, epoch)).permutation(-(-count // together))
+    order = (runs[:, None] * together + np.arange(together)).ravel()
+    return order[order < count]
 
 
 @dataclass(frozen=True)

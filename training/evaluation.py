@@ -8,6 +8,8 @@ The reference lines do not change while the selector learns, so each question is
 
 - `_full`: all N tokens. `_random`: K at random. `_uniform`: K on an even grid.
 - `_teacher`: the K highest of what the selector imitates, the base's own attention; it needs a full pass first.
+
+The very first evaluation is a first look at a part of the questions, so that there is something to see at once.
 """
 
 from __future__ import annotations
@@ -30,8 +32,19 @@ if TYPE_CHECKING:
     from training.model.seeing import Seen
 
 CHUNK = 128  # questions per pass
+FIRST_LOOK = 128
 RANDOM_SEED = 0
 _CACHE_BYTES = 512 * 1024**2
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some of the questions as the base sees them; `others` are those of the samples after each, about its picture."""
+
+    batch: Batch
+    seen: Seen
+    asked: Asked
+    others: Asked
 
 
 @dataclass
@@ -50,43 +63,40 @@ class Evaluator:
     bf16: bool
     world: World
     references: dict[str, float] = field(default_factory=dict)
-    _seen: dict[int, Seen] = field(default_factory=dict)
-    _seen_bytes: int = 0
+    _chunks: dict[int, _Chunk] = field(default_factory=dict)
+    _chunk_bytes: int = 0
 
     @torch.no_grad()
-    def run(self) -> tuple[dict[str, float], tuple[Picture, ...]]:
-        """The metrics of the selector as it is now, and pictures of the first questions (on rank 0)."""
-        count = len(self.samples)
+    def run(self, *, first_look: bool = False) -> tuple[dict[str, float], tuple[Picture, ...]]:
+        """The metrics of the selector as it is now, and pictures of the first questions (on rank 0).
+
+        `first_look`: of the first `FIRST_LOOK` questions only, reference lines included.
+        """
+        count = min(len(self.samples), FIRST_LOOK) if first_look else len(self.samples)
         sums: dict[str, float] = {}
         pictures: tuple[Picture, ...] = ()
         self.model.selector.eval()
-        for chunk in range(self.world.rank, -(-count // CHUNK), self.world.size):
-            first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, count)
-            batch = self.collate([self.samples.get(index) for index in range(first, last)])
-            after = self.collate([self.samples.get(last % count)])
-            others = Batch(batch.pictures, [*batch.questions[1:], *after.questions], batch.answers)
-            seen = self._look(chunk, batch)
-            asked = self.model.ask(batch.questions, batch.answers, seen.grid)
+        for number in range(self.world.rank, -(-count // CHUNK), self.world.size):
+            chunk = self._chunk(number)
             if not self.references:
-                _add(sums, self._refer(chunk, seen, asked))
-            scores = self.model.scores(seen, asked)
+                _add(sums, self._refer(number, chunk))
+            scores = self.model.scores(chunk.seen, chunk.asked)
             kept = allocate(scores, self.keep)
-            reading = self._read(seen, asked, kept)
-            astray = self.model.scores(seen, self.model.ask(others.questions, others.answers, seen.grid))
-            reading_astray = self._read(seen, asked, allocate(astray, self.keep))
+            reading = self._read(chunk, kept)
+            astray = allocate(self.model.scores(chunk.seen, chunk.others), self.keep)
             _add(
                 sums,
                 {
                     "loss": reading.loss,
                     "accuracy": reading.right,
-                    "accuracy_shuffled_question": reading_astray.right,
+                    "accuracy_shuffled_question": self._read(chunk, astray).right,
                 },
             )
-            if chunk == 0:
-                pictures = tuple(self._draw(batch, seen.grid, scores, kept, self.model.words(reading.guesses)))
+            if number == 0:
+                pictures = tuple(self._draw(chunk, scores, kept, self.model.words(reading.guesses)))
         self.model.selector.train()
-        means = {f"eval/{name}": total / count for name, total in _over_ranks(sums, self.world, self.device).items()}
-        if not self.references:
+        means = {f"eval/{name}": total / count for name, total in _over_ranks(sums, self.world).items()}
+        if not first_look and not self.references:
             own = ("eval/loss", "eval/accuracy", "eval/accuracy_shuffled_question")
             self.references = {name: mean for name, mean in means.items() if name not in own}
         return {**means, **self.references}, pictures
@@ -96,52 +106,57 @@ class Evaluator:
         """N, as the base makes them of the first picture."""
         return self.model.look([self.samples.get(0).picture]).count
 
-    def _look(self, chunk: int, batch: Batch) -> Seen:
-        """What the frozen vision model makes of the pictures: kept for the next evaluation while there is room."""
-        if chunk in self._seen:
-            return self._seen[chunk]
+    def _chunk(self, number: int) -> _Chunk:
+        """Chunk `number` after the frozen part of its way: kept for the next evaluation while there is room."""
+        if number in self._chunks:
+            return self._chunks[number]
+        count = len(self.samples)
+        first, last = number * CHUNK, min((number + 1) * CHUNK, count)
+        batch = self.collate([self.samples.get(index) for index in range(first, last)])
+        after = self.collate([self.samples.get(last % count)])
         with self._precision():
-            seen = self.model.look(batch.pictures)
-        if self._seen_bytes + seen.nbytes <= _CACHE_BYTES:
-            self._seen[chunk] = seen
-            self._seen_bytes += seen.nbytes
-        return seen
+            seen = self.model.look(batch.pictures)[torch.tensor(batch.about, device=self.device)]
+        asked = self.model.ask(batch.questions, batch.answers, seen.grid)
+        others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grid)
+        chunk = _Chunk(batch, seen, asked, others)
+        if self._chunk_bytes + seen.nbytes <= _CACHE_BYTES:
+            self._chunks[number] = chunk
+            self._chunk_bytes += seen.nbytes
+        return chunk
 
-    def _read(self, seen: Seen, asked: Asked, kept: Tensor) -> Reading:
+    def _read(self, chunk: _Chunk, kept: Tensor) -> Reading:
         with self._precision():
-            return self.model.read(seen, asked, kept)
+            return self.model.read(chunk.seen, chunk.asked, kept)
 
-    def _refer(self, chunk: int, seen: Seen, asked: Asked) -> dict[str, Tensor]:
+    def _refer(self, number: int, chunk: _Chunk) -> dict[str, Tensor]:
         """Which answers of a chunk are right along each reference line."""
-        count = len(asked)
+        count, total = len(chunk.asked), chunk.seen.count
         with self._precision():
-            full, teacher = self.model.read_all(seen, asked)
+            full, teacher = self.model.read_all(chunk.seen, chunk.asked)
         kept = {
-            "accuracy_random": random_selection(count, seen.count, self.keep, RANDOM_SEED + chunk),
-            "accuracy_uniform": uniform_selection(count, seen.grid, self.keep),
+            "accuracy_random": random_selection(count, total, self.keep, RANDOM_SEED + number),
+            "accuracy_uniform": uniform_selection(count, chunk.seen.grid, self.keep),
             "accuracy_teacher": allocate(teacher, self.keep),
         }
-        right = {name: self._read(seen, asked, tokens.to(self.device)).right for name, tokens in kept.items()}
+        right = {name: self._read(chunk, tokens.to(self.device)).right for name, tokens in kept.items()}
         return {"accuracy_full": full.right, **right}
 
     def _precision(self) -> torch.autocast:
         """The base computes in bfloat16 where asked for; the selector always in float32."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def _draw(
-        self, batch: Batch, grid: tuple[int, int], scores: Tensor, kept: Tensor, given: list[str]
-    ) -> list[Picture]:
+    def _draw(self, chunk: _Chunk, scores: Tensor, kept: Tensor, given: list[str]) -> list[Picture]:
         """Pictures of the first questions, each with the answer that was given, its map and what was kept."""
-        pictures: list[Picture] = []
+        batch, drawn = chunk.batch, []
         for k in range(min(self.pictures, len(batch.questions))):
             caption = (
                 f"Q: {batch.questions[k]} | answer: {given[k]} | right: {batch.answers[k]} | "
-                f"kept {self.keep}/{grid[0] * grid[1]}"
+                f"kept {self.keep}/{chunk.seen.count}"
             )
-            relevance = scores[k].float().reshape(grid).cpu().numpy()
-            image = composite(batch.pictures[k], relevance, kept[k].tolist())
-            pictures.append(Picture.encode(f"pictures/{k}", image, caption))
-        return pictures
+            relevance = scores[k].float().reshape(chunk.seen.grid).cpu().numpy()
+            image = composite(batch.pictures[batch.about[k]], relevance, kept[k].tolist())
+            drawn.append(Picture.encode(f"pictures/{k}", image, caption))
+        return drawn
 
 
 def _add(sums: dict[str, float], more: dict[str, Tensor]) -> None:
@@ -149,7 +164,7 @@ def _add(sums: dict[str, float], more: dict[str, Tensor]) -> None:
         sums[name] = sums.get(name, 0.0) + values.double().sum().item()
 
 
-def _over_ranks(sums: dict[str, float], world: World, device: torch.device) -> dict[str, float]:
+def _over_ranks(sums: dict[str, float], world: World) -> dict[str, float]:
     if world.size == 1:
         return sums
     import torch.distributed as dist

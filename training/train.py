@@ -152,7 +152,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             f"{per_step} questions per optimizer step cannot be shared out evenly among {world.size} devices",
             remedy="Make train.batch_size x train.gradient_accumulation_steps a multiple of the number of devices.",
         )
-    order = Order(len(samples), per_step, training.seed)
+    order = Order(len(samples), per_step, training.seed, samples.together)
     total = story.total_steps = order.steps_per_epoch * training.epochs
     collate = Collate(model.base.tokenizer, data.max_seq_length)
     story.say(
@@ -177,13 +177,17 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
 
     def evaluate(step: int) -> Row:
         story.progress("evaluating", step, eta_s=clock.left(step))
+        had_references = bool(evaluator.references)
         with clock.evaluating():
-            values, pictures = evaluator.run()
+            values, pictures = evaluator.run(first_look=step == 0)
         story.say(
             f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens, "
             f"loss {values['eval/loss']:.3f}; "
             f"when the selector reads another question {values['eval/accuracy_shuffled_question']:.1%}"
         )
+        if evaluator.references and not had_references:
+            shown = ", ".join(f"{name.split('_')[-1]} {v:.1%}" for name, v in sorted(evaluator.references.items()))
+            story.say(f"reference lines on all {len(held_out):,} held-out questions: {shown}")
         return Row(step, {**values, **tokens}, pictures)
 
     def report(row: Row) -> None:
@@ -221,8 +225,6 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     else:
         first = 0
         report(evaluate(0))
-        lines = ", ".join(f"{name.removeprefix('eval/accuracy_')} {v:.1%}" for name, v in evaluator.references.items())
-        story.say(f"reference lines: {lines}")
 
     # The loop.
     batches = load_batches(
@@ -247,7 +249,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         for _ in range(forwards):
             batch = next(batches)
             with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-                seen = model.look(batch.pictures)
+                seen = model.look(batch.pictures)[torch.tensor(batch.about, device=device)]
                 asked = model.ask(batch.questions, batch.answers, seen.grid)
                 _, teacher = model.read_all(seen, asked)
             if training.gradient_checkpointing:
