@@ -15,7 +15,7 @@ from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 from arrcoc_core.errors import ConfigError
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.objective import distillation_loss
-from training.model.registry import HUB_NAMES, TINY_FOLDER, load_base, parameters_hash
+from training.model.registry import HUB_NAMES, TINY_FOLDER, load_base, parameters_hash, visual_tokens
 from training.model.seeing import Seen
 from training.model.selector import allocate
 from training.tiny.synthetic import pick, picture, questions
@@ -122,6 +122,23 @@ def test_pictures_seen_once_serve_in_any_order(model: ArrCocQwen) -> None:
 def test_pictures_of_two_sizes_in_one_batch_are_refused(model: ArrCocQwen) -> None:
     with pytest.raises(ValueError, match="pictures of one batch have one size"):
         model.look([np.zeros((64, 64, 3), np.uint8), np.zeros((32, 64, 3), np.uint8)])
+
+
+def test_the_number_of_tokens_follows_the_picture_unless_it_may_be_scaled(model: ArrCocQwen) -> None:
+    large = np.zeros((96, 32, 3), np.uint8)
+    seen = model.look([large])
+    assert seen.grid == (12, 4) and seen.count == 48 and seen.texture.means.shape == (1, 48, 13)
+    square = np.zeros((200, 200, 3), np.uint8)
+    assert model.look([square], scale=True).count == 64 == visual_tokens("tiny", 64)
+    assert model.answer(square, "which colour is the ring?", keep=4).text
+    with pytest.raises(ValueError, match="60 x 64 px: both sides must be multiples of 8"):
+        model.look([np.zeros((60, 64, 3), np.uint8)])
+
+
+def test_tokens_of_a_picture_are_known_without_loading_a_base() -> None:
+    assert visual_tokens("tiny", 32) == 16 and visual_tokens(HUB_NAMES[0], 512) == 256
+    with pytest.raises(ConfigError, match="100 px do not divide into the visual tokens of tiny, 8 px a side"):
+        visual_tokens("tiny", 100)
 
 
 def test_the_same_run_twice_gives_the_same_bits(model: ArrCocQwen) -> None:

@@ -98,8 +98,11 @@ class ArrCocQwen:
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     def answer(self, picture: AnyPicture, question: str, keep: int) -> Answer:
-        """Answer a question about one picture (uint8 [H, W, 3] or PIL) with `keep` of its visual tokens."""
-        seen = self.look([picture])
+        """Answer a question about one picture (uint8 [H, W, 3] or PIL) with `keep` of its visual tokens.
+
+        The base's image processor chooses the size at which it is read, and so N.
+        """
+        seen = self.look([picture], scale=True)
         asked = self.ask([question], None, seen.grid)
         with torch.no_grad():
             scores = self.scores(seen, asked)
@@ -107,9 +110,12 @@ class ArrCocQwen:
         text = self.generate(seen, asked, kept)[0]
         return Answer(text, tuple(kept[0].tolist()), scores[0].view(seen.grid).cpu().numpy())
 
-    def look(self, pictures: Sequence[AnyPicture]) -> Seen:
-        """The vision encoder's pass and the texture, once a picture; good for any number of questions and uses."""
-        return seeing.look(self.base, pictures)
+    def look(self, pictures: Sequence[AnyPicture], *, scale: bool = False) -> Seen:
+        """The vision encoder's pass and the texture, once a picture; good for any number of questions and uses.
+
+        Pictures stay as large as they are, unless the image processor may `scale` them.
+        """
+        return seeing.look(self.base, pictures, scale=scale)
 
     def ask(self, questions: Sequence[str], answers: Sequence[str] | None, grid: tuple[int, int]) -> Asked:
         """Prompts about pictures of `grid` (a Seen's); with `answers`, also what is to be guessed."""

@@ -97,6 +97,28 @@ def find_folder(name: str) -> Path:
     raise ConfigError(f"there is no base model {name!r}", remedy=f"Choose from {', '.join(NAMES)}.")
 
 
+def token_side(name: str) -> int:
+    """Pixels a side of one visual token, without loading or fetching anything: all of Qwen3-VL on the Hub have 32.
+
+    Raises ConfigError for a name that is neither known nor a folder.
+    """
+    if name in HUB_NAMES:
+        return 32
+    vision = json.loads((find_folder(name) / "config.json").read_text(encoding="utf-8"))["vision_config"]
+    return vision["patch_size"] * vision["spatial_merge_size"]
+
+
+def visual_tokens(name: str, image_size: int) -> int:
+    """N, the visual tokens of a square picture of `image_size` px. Raises ConfigError unless it divides evenly."""
+    side = token_side(name)
+    if image_size < side or image_size % side:
+        raise ConfigError(
+            f"pictures of {image_size} px do not divide into the visual tokens of {name}, {side} px a side",
+            remedy=f"Take a multiple of {side}.",
+        )
+    return (image_size // side) ** 2
+
+
 def parameters_hash(module: nn.Module) -> str:
     """SHA-256 in hex over names, types, shapes and bytes of all parameters and buffers: equal means bitwise equal."""
     digest = hashlib.sha256()

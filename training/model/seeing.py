@@ -68,17 +68,23 @@ class Seen:
 
 
 @torch.no_grad()
-def look(base: Base, pictures: Sequence[AnyPicture]) -> Seen:
+def look(base: Base, pictures: Sequence[AnyPicture], *, scale: bool = False) -> Seen:
     """One pass of the vision encoder and the texture array over pictures (uint8 [H, W, 3] or PIL) of one size.
 
-    Raises ValueError when they give different numbers of visual tokens: scale them to one size first.
+    Sides are multiples of a visual token's side, so that N = H * W / side**2; with `scale` the image processor
+    first brings the pictures to a size of its choice. Raises ValueError for pictures of two sizes, or of others.
     """
     arrays = [np.asarray(p.convert("RGB") if isinstance(p, Image.Image) else p) for p in pictures]
-    inputs = base.image_processor(images=arrays, return_tensors="pt")
-    patches = inputs["image_grid_thw"]
-    if len({array.shape for array in arrays}) > 1 or bool((patches != patches[0]).any()):
-        raise ValueError(f"pictures of one batch have one size, not {sorted({a.shape[:2] for a in arrays})}")
+    sizes = {array.shape[:2] for array in arrays}
+    if len(sizes) > 1:
+        raise ValueError(f"pictures of one batch have one size, not {sorted(sizes)}")
     merge = base.model.config.vision_config.spatial_merge_size
+    side = base.model.config.vision_config.patch_size * merge
+    height, width = sizes.pop()
+    if not scale and (height % side or width % side):
+        raise ValueError(f"a picture of {height} x {width} px: both sides must be multiples of {side}")
+    inputs = base.image_processor(images=arrays, do_resize=scale, return_tensors="pt")
+    patches = inputs["image_grid_thw"]
     grid = (int(patches[0, 1]) // merge, int(patches[0, 2]) // merge)
     pixels = torch.from_numpy(np.stack(arrays)).to(base.device).permute(0, 3, 1, 2).float() / 255
     tokens = encode(base.model, inputs["pixel_values"].to(base.device), patches.to(base.device))
