@@ -98,7 +98,8 @@ class Background(QObject):
                 result = fn()
             except Exception as caught:  # noqa: BLE001 - every failure is delivered, on_error or the banner
                 error = caught
-            self._ended.emit(number, result, error)
+            if not self._closed:  # after a shutdown there is nobody to tell
+                self._ended.emit(number, result, error)
 
         self._pool.start(work)
         return task

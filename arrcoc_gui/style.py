@@ -60,8 +60,7 @@ QPushButton[look="danger"] { color: $bad; }
 QPushButton[look="quiet"], QToolButton[look="quiet"] { background: transparent; border: 2px solid transparent; }
 QPushButton[look="quiet"]:hover, QToolButton[look="quiet"]:hover { background: $hover; }
 QPushButton[look="quiet"]:focus, QToolButton[look="quiet"]:focus { border: 2px solid $accent; }
-QPushButton[look="link"] { background: transparent; border: 2px solid transparent; color: $accent; padding: $2
-$4;
+QPushButton[look="link"] { background: transparent; border: 2px solid transparent; color: $accent; padding: $2 0;
     text-align: left; min-height: 0; }
 QPushButton[look="link"]:hover { text-decoration: underline; }
 QPushButton[look="link"]:focus { border: 2px solid $accent; }
@@ -70,10 +69,10 @@ QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox { background: $surface; b
     border-radius: $6; padding: $5 $8; selection-background-color: $accent; selection-color: $on_accent; }
 QLineEdit:focus { padding: $fp_v $fp_t; }
 QPlainTextEdit[look="mono"], QTextEdit[look="mono"] { font-family: $mono; font-size: $12; }
+QComboBox::drop-down { border: none; width: $24; }
 QComboBox QAbstractItemView { background: $raised; border: 1px solid $line; selection-background-color:
 $accent_soft;
     selection-color: $text; outline: none; }
-QComboBox::drop-down { border: none; width: $20; }
 QCheckBox:focus, QRadioButton:focus { border: 2px solid $accent; border-radius: $4; }
 
 QAbstractItemView { background: $surface; border: 1px solid $line; border-radius: $8; outline: none;

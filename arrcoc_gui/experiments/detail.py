@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -22,6 +23,7 @@ from arrcoc_gui.experiments.rows import Problem, Row, flatten
 from arrcoc_gui.experiments.sheet import build_sheet
 from arrcoc_gui.experiments.sheet_view import SheetView
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.combo import ComboBox
 from arrcoc_gui.widgets.labels import Badge, ElidedLabel
 
 NOTHING = "nothing"
@@ -70,13 +72,14 @@ class ProblemView(QWidget):
             self.opened.emit(self.problem.file, self.problem.line)
 
 
-class Detail(QWidget):
+class Detail(QFrame):
     """Header, then the values beside those of another experiment, or the plan."""
 
     opened = Signal(str, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty("look", "card")
         self._row: Row | None = None
         self._rows: Sequence[Row] = ()
         self.title = ElidedLabel()
@@ -86,7 +89,7 @@ class Detail(QWidget):
         self.place.setProperty("look", "link")
         self.place.clicked.connect(self._open_place)
         self.notes = _wrapped("muted")
-        self.compare = QComboBox()
+        self.compare = ComboBox()
         self.compare.setAccessibleName("Compare with another experiment")
         self.compare.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.compare.setMinimumContentsLength(16)
@@ -209,7 +212,7 @@ class Detail(QWidget):
         head.addWidget(self.badge)
         layout = QVBoxLayout(self)
         edge = theme().px(12)
-        layout.setContentsMargins(edge, edge, edge, theme().px(4))
+        layout.setContentsMargins(theme().px(14), edge, theme().px(14), theme().px(6))
         layout.setSpacing(theme().px(4))
         layout.addLayout(head)
         layout.addWidget(self.place, alignment=Qt.AlignmentFlag.AlignLeft)

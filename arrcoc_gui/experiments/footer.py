@@ -65,7 +65,7 @@ class LaunchFooter(QFrame):
 
     def _headline(self, row: Row | None) -> str:
         if row is None:
-            return ""
+            return "Nothing is selected"
         if row.blocked is not None:
             return f"{row.name} cannot run here"
         if row.problem is not None:
@@ -75,7 +75,7 @@ class LaunchFooter(QFrame):
 
 def _detail(row: Row | None) -> str:
     if row is None:
-        return "Nothing is selected"
+        return ""
     problem = row.blocked or row.problem
     if problem is not None:
         return problem.message

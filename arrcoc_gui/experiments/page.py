@@ -7,7 +7,16 @@ background; the page keeps selection, expansion and scroll.
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from arrcoc_gui.actions import Action
 from arrcoc_gui.background import Task, run_in_background
@@ -33,6 +42,7 @@ class ExperimentsPage(QWidget):
         self._again = False
         self._runs_seen: list[tuple[str, str]] = []
         self._wish = state.selection
+        self._first = True
         self._launching = False
         self.model = ExperimentModel(self)
         self.tree = ExperimentTree(self.model)
@@ -42,13 +52,18 @@ class ExperimentsPage(QWidget):
         self.search.setClearButtonEnabled(True)
         self.count = QLabel()
         self.count.setProperty("look", "small")
+        self.empty = QLabel()
+        self.empty.setProperty("look", "muted")
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.detail = Detail()
         self.footer = LaunchFooter()
         self.settings_problem = ProblemView()
         self.watcher = FilesWatcher(self)
         self._lay_out()
         self._connect()
-        self.footer.button.setFocus()
+        self.detail.show_row(None, ())
+        self._say_if_empty(())
         if state.discovery is not None:
             self.reload()
 
@@ -127,9 +142,25 @@ class ExperimentsPage(QWidget):
         if self.tree.current_row is None and self.tree.proxy.rowCount():
             self.tree.setCurrentIndex(self.tree.proxy.index(0, 0))
         self._show_current()
+        self._say_if_empty(rows)
+        if self._first and rows:
+            self._first = False
+            if self.isVisible() and not isinstance(QApplication.focusWidget(), QLineEdit):
+                self.focus_first()
         if self._again:
             self._again = False
             self.reload()
+
+    def _say_if_empty(self, rows: tuple[Row, ...]) -> None:
+        self.empty.setText(
+            "Loading the experiments …"
+            if self.state.discovery is None
+            else ""
+            if rows
+            else "No experiment yet. In a terminal: arrcoc new NAME --from quickstart"
+        )
+        self.empty.setVisible(not rows)
+        self.tree.setVisible(bool(rows))
 
     def _failed(self, error: Exception) -> None:
         self.state.report(error)
@@ -139,12 +170,8 @@ class ExperimentsPage(QWidget):
         """Select what was asked for before the list was there."""
         key = self.model.key_of(self._wish)
         if self._wish and key:
-            had_focus = self.focusWidget() is None or self.focusWidget() in (self.footer.button, None)
             self.tree.select_key(key)
             self._wish = ""
-            if had_focus and self.isVisible():
-                self._show_current()
-                self.focus_first()
 
     def _select(self, name: str) -> None:
         row = self.tree.current_row
@@ -215,13 +242,19 @@ class ExperimentsPage(QWidget):
         column.setSpacing(look.px(8))
         column.addLayout(bar)
         column.addWidget(self.tree, stretch=1)
+        column.addWidget(self.empty, stretch=1)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)
         split.addWidget(left)
-        split.addWidget(self.detail)
+        right = QWidget()
+        beside = QVBoxLayout(right)
+        beside.setContentsMargins(0, edge, edge, edge)
+        beside.addWidget(self.detail)
+        split.addWidget(right)
+        split.setHandleWidth(edge)
         split.setStretchFactor(0, 3)
         split.setStretchFactor(1, 2)
-        split.setSizes([760, 480])
+        split.setSizes([700, 500])
         problem = QWidget()
         inner = QVBoxLayout(problem)
         inner.setContentsMargins(2 * edge, 2 * edge, 2 * edge, edge)

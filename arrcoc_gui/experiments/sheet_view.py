@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QBrush, QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
+from PySide6.QtGui import QBrush, QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QTableView, QWidget
 
 from arrcoc_gui.experiments.sheet import SheetRow, changed_paths
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.cells import TextDelegate
 
 Index = QModelIndex | QPersistentModelIndex
-FIELD, VALUE, SOURCE, OTHER = range(4)
+FIELD, VALUE, OTHER, SOURCE = range(4)
 FLASH_MS = 1800
 
 
@@ -37,7 +38,7 @@ class SheetModel(QAbstractTableModel):
         changed = changed_paths(self.rows, rows)
         self.rows = rows
         if rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, OTHER))
+            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, SOURCE))
         if changed:
             self._flash(changed)
             self._end.start()
@@ -46,7 +47,7 @@ class SheetModel(QAbstractTableModel):
         self.flashing = paths
         if self.rows:
             self.dataChanged.emit(
-                self.index(0, 0), self.index(len(self.rows) - 1, OTHER), [Qt.ItemDataRole.BackgroundRole]
+                self.index(0, 0), self.index(len(self.rows) - 1, SOURCE), [Qt.ItemDataRole.BackgroundRole]
             )
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
@@ -58,7 +59,7 @@ class SheetModel(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if orientation == Qt.Orientation.Horizontal:
             if role == Qt.ItemDataRole.DisplayRole:
-                return ("Field", "Value", "Where it comes from", self.other)[section]
+                return ("Field", "Value", self.other, "Source")[section]
             if role == Qt.ItemDataRole.TextAlignmentRole:
                 return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -71,8 +72,8 @@ class SheetModel(QAbstractTableModel):
             return None
         row, column, look = self.rows[index.row()], index.column(), theme()
         if role == Qt.ItemDataRole.DisplayRole:
-            label = row.label if row.heading else f"    {row.label}"
-            return (label, row.value, row.source, row.other)[column]
+            label = row.label if row.heading else f"  {row.label}"
+            return (label, row.value, row.other, row.source)[column]
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return row.label if row.heading else f"{row.path} = {row.value}, {row.source}"
         if role == Qt.ItemDataRole.ToolTipRole and not row.heading:
@@ -99,6 +100,7 @@ class SheetView(QTableView):
         self.sheet = SheetModel(self)
         self.setModel(self.sheet)
         self.setProperty("look", "bare")
+        self.setItemDelegate(TextDelegate(self, 22))
         self.setAccessibleName("Values")
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)
@@ -106,6 +108,7 @@ class SheetView(QTableView):
         self.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWordWrap(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.verticalHeader().hide()
@@ -137,6 +140,8 @@ class SheetView(QTableView):
         self.setColumnHidden(OTHER, not self.sheet.other)
         header = self.horizontalHeader()
         header.setMinimumSectionSize(look.px(60))
-        for column, width in ((FIELD, 230), (VALUE, 150), (SOURCE, 170)):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-            header.resizeSection(column, look.px(width))
+        metrics = QFontMetrics(look.font("mono_small", bold=True))
+        longest = max((len(row.label) + 2 for row in self.sheet.rows), default=12)
+        header.resizeSection(FIELD, metrics.horizontalAdvance("m") * longest + look.px(18))
+        header.resizeSection(VALUE, look.px(118))
+        header.resizeSection(OTHER, look.px(118))

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, QSortFilterProxyModel, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter
-from PySide6.QtWidgets import QHeaderView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTreeView, QWidget
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSortFilterProxyModel, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtWidgets import QHeaderView, QTreeView, QWidget
 
 from arrcoc_gui.experiments.model import FLASH, ROW, TONE, ExperimentModel
-from arrcoc_gui.experiments.rows import COLUMNS, DATA, ESTIMATE, KEEPS, LAST, MODEL, NAME, STATUS, TARGET, Row, matches
+from arrcoc_gui.experiments.rows import (
+    COLUMNS,
+    DATA,
+    ESTIMATE,
+    KEEPS,
+    LAST,
+    MODEL,
+    NAME,
+    STATUS,
+    TARGET,
+    Row,
+    flatten,
+    matches,
+)
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.cells import TextDelegate
 from arrcoc_gui.widgets.labels import badge_size, paint_badge
 
 Index = QModelIndex | QPersistentModelIndex
-# Widths at 100 %; the name takes what is left.
-WIDTHS = {STATUS: 124, MODEL: 74, KEEPS: 64, DATA: 84, TARGET: 104, ESTIMATE: 78, LAST: 96}
-NAME_LEAST = 150
+# What gives way first when the name has too little room: all of it stands in the sheet beside as well.
+YIELDING = (TARGET, MODEL, DATA)
+NAME_LEAST, WIDEST = 170, 150
 
 
 class SearchProxy(QSortFilterProxyModel):
@@ -37,40 +51,31 @@ class SearchProxy(QSortFilterProxyModel):
         return matches(found, self._query)
 
 
-class RowDelegate(QStyledItemDelegate):
-    """Flash behind changed cells, the status as a badge, muted secondary cells, numbers in one width."""
+class RowDelegate(TextDelegate):
+    """Flash behind changed cells, the status as a badge, secondary cells muted."""
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(super().sizeHint(option, index).width(), theme().px(30))
+    def font(self, index: Index) -> QFont:
+        return theme().font("body", bold=index.column() == NAME)
 
-    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        super().initStyleOption(option, index)
-        look = theme()
-        option.font = look.font("body", bold=index.column() == NAME)
-        option.palette.setColor(option.palette.ColorRole.Text, look.color(_ink(index)))
-        option.textElideMode = Qt.TextElideMode.ElideMiddle
+    def ink(self, index: Index) -> QColor:
+        row: Row | None = index.data(ROW)
+        if row is not None and row.kind == "broken":
+            return theme().color("bad" if index.column() == NAME else "muted")
+        return theme().color("text" if index.column() in (NAME, KEEPS, ESTIMATE, LAST) else "muted")
+
+    def fill(self, index: Index) -> QColor | None:
         flash = index.data(FLASH) or 0.0
-        if flash:
-            option.backgroundBrush = look.color("flash", flash)
-        if index.column() == STATUS:
-            option.text = ""
-        # The ring of the whole table shows the focus; a second one around a cell would only be noise.
-        option.state &= ~QStyle.StateFlag.State_HasFocus
+        return theme().color("flash", flash) if flash else None
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        super().paint(painter, option, index)
+    def paint_content(self, painter: QPainter, area: QRectF, index: Index) -> None:
         word = index.data()
-        if index.column() == STATUS and word:
-            size = badge_size(word)
-            area = QRectF(option.rect)
-            left = area.left() + theme().px(6)
-            width = min(size.width(), area.right() - left)
-            paint_badge(
-                painter,
-                QRectF(left, area.center().y() - size.height() / 2, width, size.height()),
-                word,
-                index.data(TONE),
-            )
+        if index.column() != STATUS or not word:
+            super().paint_content(painter, area, index)
+            return
+        size = badge_size(word)
+        width = min(size.width(), area.width() + theme().px(6))
+        place = QRectF(area.left(), area.center().y() - size.height() / 2, width, size.height())
+        paint_badge(painter, place, word, index.data(TONE))
 
 
 class ExperimentTree(QTreeView):
@@ -96,10 +101,14 @@ class ExperimentTree(QTreeView):
         header.setStretchLastSection(False)
         header.setSectionsMovable(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        self._fit_soon = QTimer(self, interval=0, singleShot=True)
+        self._fit_soon.timeout.connect(self._fit)
         self._apply_theme()
         themes().changed.connect(self._apply_theme)
         self.selectionModel().currentRowChanged.connect(lambda now, _: self.current_changed.emit(now.data(ROW)))
         self.proxy.rowsInserted.connect(self._keep_current)
+        for changed in (model.rowsInserted, model.rowsRemoved, model.dataChanged):
+            changed.connect(self._fit_later)
 
     @property
     def current_row(self) -> Row | None:
@@ -126,20 +135,39 @@ class ExperimentTree(QTreeView):
         if not self.currentIndex().isValid() and self.proxy.rowCount():
             self.setCurrentIndex(self.proxy.index(0, 0))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
     def _apply_theme(self) -> None:
-        look = theme()
-        self.setIndentation(look.px(16))
-        header = self.header()
-        header.setMinimumSectionSize(look.px(40))
-        for column in range(len(COLUMNS)):
-            if column != NAME:
-                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-                header.resizeSection(column, look.px(WIDTHS[column]))
+        self.setIndentation(theme().px(16))
+        self.header().setMinimumSectionSize(theme().px(40))
         self.doItemsLayout()
+        self._fit()
 
+    def _fit_later(self, *what: object) -> None:
+        if len(what) < 3 or what[2] != [FLASH]:
+            self._fit_soon.start()
 
-def _ink(index: Index) -> str:
-    row: Row | None = index.data(ROW)
-    if row is not None and row.kind == "broken":
-        return "bad" if index.column() == NAME else "muted"
-    return "text" if index.column() in (NAME, KEEPS, ESTIMATE, LAST) else "muted"
+    def _fit(self) -> None:
+        """Columns as wide as their words; those in YIELDING go one by one until the name has room."""
+        look = theme()
+        body, label = QFontMetrics(look.font("body")), QFontMetrics(look.font("label"))
+        widths: dict[int, int] = {}
+        for column in range(len(COLUMNS)):
+            if column == NAME:
+                continue
+            metrics, room = (label, 36) if column == STATUS else (body, 18)
+            texts = (row.cells[column] for row in flatten(self.rows.rows))
+            widest = max((metrics.horizontalAdvance(text) for text in texts), default=0)
+            width = max(widest + look.px(room), label.horizontalAdvance(COLUMNS[column]) + look.px(18))
+            widths[column] = min(width, look.px(WIDEST))
+        left = self.viewport().width() - sum(widths.values())
+        hidden: set[int] = set()
+        for column in YIELDING:
+            if left < look.px(NAME_LEAST):
+                hidden.add(column)
+                left += widths[column]
+        for column, width in widths.items():
+            self.setColumnHidden(column, column in hidden)
+            self.header().resizeSection(column, width)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from arrcoc_gui.home.token_picture import TokenPicture
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.labels import ElidedLabel
 
@@ -176,24 +177,36 @@ class WelcomeCard(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("look", "card")
+        self.setMaximumWidth(theme().px(900))
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.button = QPushButton("Launch quickstart")
         self.button.setProperty("look", "primary")
         self.button.setAccessibleName("Launch quickstart")
         self.button.clicked.connect(self.launch)
-        layout = QVBoxLayout(self)
-        edge = theme().px(32)
-        layout.setContentsMargins(edge, edge, edge, edge)
-        layout.setSpacing(theme().px(14))
-        layout.addWidget(text_label("Teach a model where to look", "hero"))
-        layout.addWidget(
+        self.facts = text_label("", "muted")
+        texts = QVBoxLayout()
+        texts.setSpacing(theme().px(14))
+        texts.addWidget(text_label("Teach a model where to look", "hero"))
+        texts.addWidget(
             text_label(
                 "Launch quickstart and watch a selector learn to answer questions about pictures from one sixteenth of "
                 "their visual tokens. It runs on this machine, needs no account and costs nothing."
             )
         )
-        self.facts = text_label("", "muted")
-        layout.addWidget(self.facts)
-        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignLeft)
+        texts.addWidget(self.facts)
+        texts.addStretch()
+        texts.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignLeft)
+        layout = QHBoxLayout(self)
+        edge = theme().px(32)
+        layout.setContentsMargins(edge, edge, edge, edge)
+        layout.setSpacing(theme().px(36))
+        layout.addLayout(texts, stretch=1)
+        layout.addWidget(TokenPicture())
+
+    def set_facts(self, facts: str) -> None:
+        """Time and cost of the launch."""
+        self.facts.setText(facts)
+        self.facts.setVisible(bool(facts))
 
     def set_launching(self, launching: bool) -> None:
         self.button.setEnabled(not launching)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
@@ -39,9 +40,10 @@ class HomeView:
     live: Mapping[str, LiveView]  # by run id
     ended: Mapping[str, str]  # run id -> "3 min ago"
     newcomer: bool
+    facts: str  # what a newcomer's first launch takes
 
 
-def load_home(runs: Sequence[Run], discovery: Discovery | None) -> HomeView:
+def load_home(root: Path, runs: Sequence[Run], discovery: Discovery | None) -> HomeView:
     """What Home shows for these runs, newest first."""
     from datetime import UTC, datetime
 
@@ -56,7 +58,19 @@ def load_home(runs: Sequence[Run], discovery: Discovery | None) -> HomeView:
         live={line.run_id: live_view(by_id[line.run_id]) for line in summary.running[:BANDS]},
         ended={r.run_id: ago(by_id[r.run_id].ended_at, now) for r in summary.recent},
         newcomer=not runs,
+        facts="" if runs else first_launch(root),
     )
+
+
+def first_launch(root: Path) -> str:
+    """Time and cost of `quickstart`; "" where it cannot be planned (the launch then says why)."""
+    from arrcoc_core.api import plan
+    from arrcoc_core.errors import ArrcocError
+
+    try:
+        return plan("quickstart", root=root).headline
+    except ArrcocError:
+        return ""
 
 
 def live_view(run: Run) -> LiveView:

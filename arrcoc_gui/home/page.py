@@ -30,7 +30,7 @@ class HomePage(QWidget):
         self._asked = False
         self.bands: dict[str, Band] = {}
         self.feed = HomeFeed(self)
-        self.quiet = text_label("Nothing is running.", "muted")
+        self.quiet = text_label("Looking at your runs …", "muted")
         self.more = text_label("", "muted")
         self.welcome = WelcomeCard()
         self.results = ResultsCard()
@@ -59,7 +59,7 @@ class HomePage(QWidget):
 
     def focus_first(self) -> None:
         """The one button that is the next thing to do."""
-        self._asked = True
+        self._asked = self.welcome.isHidden() and self.next.isHidden()
         (self.welcome.button if self.welcome.isVisible() else self.next.button).setFocus()
 
     def shutdown(self) -> None:
@@ -79,16 +79,18 @@ class HomePage(QWidget):
         if self._task is not None and not self._task.finished:
             self._again = True
             return
-        runs, discovery = list(self.state.runs), self.state.discovery
+        root, runs, discovery = self.state.root, list(self.state.runs), self.state.discovery
         self._task = run_in_background(
-            lambda: load_home(runs, discovery), self._show, self._failed, self, name="reading the results"
+            lambda: load_home(root, runs, discovery), self._show, self._failed, self, name="reading the results"
         )
 
     def _show(self, view: HomeView) -> None:
         summary = view.summary
         self.welcome.setVisible(view.newcomer)
+        self.welcome.set_facts(view.facts)
         self.next.setVisible(not view.newcomer)
         self.results.setVisible(not view.newcomer)
+        self.quiet.setText("Nothing is running.")
         self.quiet.setVisible(not summary.running and not view.newcomer)
         shown = summary.running[:BANDS]
         for run_id in set(self.bands) - {line.run_id for line in shown}:
@@ -106,8 +108,10 @@ class HomePage(QWidget):
         self.results.show_results(summary.recent, view.ended)
         self.next.show_step(summary.next_step)
         self.needs.show_needs(summary.needs_user)
+        self._right.setVisible(not view.newcomer or bool(summary.needs_user))
         self.feed.watch([run.directory for run in self.state.runs if run.id in self.bands])
-        if self._asked and self.focusWidget() is None:
+        if self._asked:
+            self._asked = False
             self.focus_first()
         if self._again:
             self._again = False
@@ -162,6 +166,7 @@ class HomePage(QWidget):
         left.addStretch()
         right = QVBoxLayout()
         right.setSpacing(look.px(14))
+        right.setContentsMargins(0, 0, 0, 0)
         right.addWidget(self.next)
         right.addWidget(self.needs)
         right.addStretch()
@@ -171,8 +176,10 @@ class HomePage(QWidget):
         edge = look.px(20)
         columns.setContentsMargins(edge, edge, edge, edge)
         columns.setSpacing(look.px(16))
+        self._right = QWidget()
+        self._right.setLayout(right)
         columns.addLayout(left, stretch=5)
-        columns.addLayout(right, stretch=2)
+        columns.addWidget(self._right, stretch=2)
         area = QScrollArea()
         area.setWidget(body)
         area.setWidgetResizable(True)
@@ -181,5 +188,5 @@ class HomePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
-        for widget in (self.welcome, self.next, self.results, self.needs, self.quiet, self.more):
+        for widget in (self.welcome, self.next, self.results, self.needs, self.more, self._right):
             widget.hide()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from arrcoc_gui.icons import paint_icon
@@ -22,12 +22,16 @@ class RailButton(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(title)
         self.setToolTip(f"{title}  ({hint})" if hint else title)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         themes().changed.connect(self.updateGeometry)
 
     def sizeHint(self) -> QSize:
-        return QSize(theme().px(84), theme().px(56 if self.isCheckable() else 44))
+        look = theme()
+        if not self.isCheckable():
+            return QSize(look.px(44), look.px(44))
+        word = QFontMetrics(look.font("small", bold=True)).horizontalAdvance(self.text())
+        return QSize(max(look.px(76), word + look.px(22)), look.px(56))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         look = theme()
