@@ -21,6 +21,7 @@ Times are Unix seconds (UTC).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -125,13 +126,13 @@ CREATED_FIELDS = (
 
 
 def project(record: RunRecord | None, event: Event) -> RunRecord:
-    """The record after `event`. Events that mean nothing any more (a cancel of an ended run) change nothing."""
+    """The record after `event`. Events that mean nothing any more (a cancel of an ended run) change no state."""
     if event.kind == "created":
         return record if record is not None else _created(event)
     if record is None:
         raise ValueError(f"event {event.kind!r} of a run that was never created: {event.run}")
-    after = _PROJECTIONS[event.kind](record, event)
-    return replace(after, version=max(record.version, event.id))
+    changes = _PROJECTIONS[event.kind](record, event)
+    return replace(record, **changes, version=max(record.version, event.id))
 
 
 def _created(event: Event) -> RunRecord:
@@ -140,84 +141,82 @@ def _created(event: Event) -> RunRecord:
     return RunRecord(id=event.run, state="queued", created_at=event.at, budgets=budgets, version=event.id, **known)
 
 
-def _attempt_started(run: RunRecord, event: Event) -> RunRecord:
+def _attempt_started(run: RunRecord, event: Event) -> Changes:
     n = event.attempt or 0
     if run.finished or run.live_attempt is not None or n != len(run.attempts) + 1:
         raise ValueError(f"attempt {n} of {run.id} cannot start: {run.state}, {len(run.attempts)} attempts so far")
-    return replace(
-        run,
-        state="starting" if n == 1 else "recovering",
-        cause="" if n == 1 else run.cause,
-        started_at=run.started_at if run.started_at is not None else event.at,
-        attempts=(*run.attempts, AttemptRecord(n=n, state="starting", started_at=event.at)),
-    )
+    return {
+        "state": "starting" if n == 1 else "recovering",
+        "started_at": run.started_at if run.started_at is not None else event.at,
+        "attempts": (*run.attempts, AttemptRecord(n=n, state="starting", started_at=event.at)),
+    }
 
 
-def _attempt_submitted(run: RunRecord, event: Event) -> RunRecord:
+def _attempt_submitted(run: RunRecord, event: Event) -> Changes:
     return _change_attempt(run, event, handle=event.data["handle"])
 
 
-def _attempt_running(run: RunRecord, event: Event) -> RunRecord:
-    run = _change_attempt(run, event, state="running")
-    return run if run.state == "cancelling" else replace(run, state="running", cause="")
+def _attempt_running(run: RunRecord, event: Event) -> Changes:
+    changes = _change_attempt(run, event, state="running")
+    return changes if run.state == "cancelling" else {**changes, "state": "running", "cause": ""}
 
 
-def _attempt_ended(run: RunRecord, event: Event) -> RunRecord:
+def _attempt_ended(run: RunRecord, event: Event) -> Changes:
     data = event.data
-    run = _change_attempt(
+    budget = cast("Budget | None", data.get("counts"))
+    used = run.used if budget is None else replace(run.used, **{budget: getattr(run.used, budget) + 1})
+    changes = _change_attempt(
         run, event, state=data["state"], cause=event.cause, ended_at=event.at, exit_code=data.get("exit_code")
     )
-    budget = cast("Budget | None", data.get("counts"))
-    used = run.used
-    if budget is not None:
-        used = replace(used, **{budget: getattr(used, budget) + 1})
-    return replace(
-        run,
-        state=run.state if run.state == "cancelling" else "recovering",
-        cause=run.cause if run.state == "cancelling" else event.cause,
-        used=used,
-        not_before=float(data.get("not_before", 0.0)),
-        committed_step=max(run.committed_step, int(data.get("committed_step", -1))),
-    )
+    if run.state != "cancelling":
+        changes |= {"state": "recovering", "cause": event.cause}
+    return {
+        **changes,
+        "used": used,
+        "not_before": float(data.get("not_before", 0.0)),
+        "committed_step": max(run.committed_step, int(data.get("committed_step", -1))),
+    }
 
 
-def _summary(run: RunRecord, event: Event) -> RunRecord:
-    return replace(run, summary=dict(event.data["summary"]))
+def _summary(run: RunRecord, event: Event) -> Changes:
+    return {"summary": dict(event.data["summary"])}
 
 
-def _cancel_requested(run: RunRecord, event: Event) -> RunRecord:
+def _cancel_requested(run: RunRecord, event: Event) -> Changes:
     if run.finished or run.state == "cancelling":
-        return run
+        return {}
     if run.live_attempt is None:
-        return replace(run, state="cancelled", cause=event.cause, ended_at=event.at)
-    return replace(run, state="cancelling", cause=event.cause)
+        return {"state": "cancelled", "cause": event.cause, "ended_at": event.at}
+    return {"state": "cancelling", "cause": event.cause}
 
 
-def _interrupt_sent(run: RunRecord, event: Event) -> RunRecord:
+def _interrupt_sent(run: RunRecord, event: Event) -> Changes:
     return _change_attempt(run, event, interrupted_at=event.at)
 
 
-def _kill_sent(run: RunRecord, event: Event) -> RunRecord:
+def _kill_sent(run: RunRecord, event: Event) -> Changes:
     return _change_attempt(run, event, killed_at=event.at)
 
 
-def _ended(run: RunRecord, event: Event) -> RunRecord:
+def _ended(run: RunRecord, event: Event) -> Changes:
     if run.finished:
-        return run
-    return replace(run, state=event.data["state"], cause=event.cause, ended_at=event.at)
+        return {}
+    return {"state": event.data["state"], "cause": event.cause, "ended_at": event.at}
 
 
-def _note(run: RunRecord, event: Event) -> RunRecord:
-    return run
+def _note(run: RunRecord, event: Event) -> Changes:
+    return {}
 
 
-def _change_attempt(run: RunRecord, event: Event, **changes: Any) -> RunRecord:
+def _change_attempt(run: RunRecord, event: Event, **changes: Any) -> Changes:
     if not run.attempts or run.attempts[-1].n != event.attempt:
         raise ValueError(f"{event.kind} of attempt {event.attempt} of {run.id}, which is not its newest")
-    return replace(run, attempts=(*run.attempts[:-1], replace(run.attempts[-1], **changes)))
+    return {"attempts": (*run.attempts[:-1], replace(run.attempts[-1], **changes))}
 
 
-_PROJECTIONS = {
+Changes = dict[str, Any]
+
+_PROJECTIONS: dict[str, Callable[[RunRecord, Event], Changes]] = {
     "attempt_started": _attempt_started,
     "attempt_submitted": _attempt_submitted,
     "attempt_running": _attempt_running,
