@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QAction, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from arrcoc_gui.theme import theme, themes
 
-X_MODES = (("step", "by step"), ("relative", "by time since start"), ("wall", "by time of day"))
+X_MODES = (("step", "Step"), ("relative", "Relative time"), ("wall", "Wall time"))
 
 
 class StickyMenu(QMenu):
@@ -55,7 +55,7 @@ class ChartToolbar(QWidget):
         super().__init__(parent)
         self.x = QComboBox()
         self.x.setAccessibleName("Horizontal axis")
-        self.x.setToolTip("Horizontal axis (X)")
+        self.x.setToolTip("Horizontal axis: step, time since the start, time of day (X)")
         for mode, words in X_MODES:
             self.x.addItem(words, mode)
         self.x.currentIndexChanged.connect(lambda _: self.x_changed.emit(self.x_mode))
@@ -78,7 +78,7 @@ class ChartToolbar(QWidget):
         self.metrics.setMenu(self.menu)
         self.reset = _button("Reset zoom", "Show everything again (0)")
         self.reset.clicked.connect(self.reset_wanted)
-        self.follow = _button("Follow", "Go back to the newest moment (.)")
+        self.follow = _button("Newest", "Go back to the newest moment (.)")
         self.follow.clicked.connect(self.follow_wanted)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -91,7 +91,7 @@ class ChartToolbar(QWidget):
         themes().changed.connect(self._restyle)
         self._restyle()
         self._smoothed(0)
-        self.set_moment("")
+        self.set_following(True)
         self.reset.setVisible(False)
 
     @property
@@ -108,10 +108,9 @@ class ChartToolbar(QWidget):
         """The next kind of horizontal axis, going round."""
         self.x.setCurrentIndex((self.x.currentIndex() + 1) % self.x.count())
 
-    def set_moment(self, words: str) -> None:
-        """Say where the cursor stands; empty while the newest moment is followed."""
-        self.follow.setVisible(bool(words))
-        self.follow.setText(f"{words} · back to newest" if words else "Follow")
+    def set_following(self, following: bool) -> None:
+        """Offer the way back to the newest moment while another one is shown."""
+        self.follow.setVisible(not following)
 
     def set_metrics(self, names: Sequence[str], shown: Mapping[str, bool]) -> None:
         """List the metrics that can be chosen, in order."""
@@ -126,12 +125,19 @@ class ChartToolbar(QWidget):
             action.setChecked(shown[action.data()])
         self.metrics.setEnabled(bool(names))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        # What can be spared goes when there is little room: the slider says the same as its words.
+        self.smooth_label.setVisible(self.width() >= theme().px(460))
+        self.log.setVisible(self.width() >= theme().px(330))
+
     def _smoothed(self, value: int) -> None:
         self.smooth_label.setText(f"smoothing {value / 100:.2f}" if value else "no smoothing")
         self.smoothing_changed.emit(value / 100)
 
     def _restyle(self) -> None:
-        self.smooth.setFixedWidth(theme().px(90))
+        self.setMinimumWidth(theme().px(280))
+        self.smooth.setFixedSize(theme().px(90), theme().px(24))
         width = self.smooth_label.fontMetrics().horizontalAdvance("smoothing 0.99")
         self.smooth_label.setMinimumWidth(width + theme().px(4))
 

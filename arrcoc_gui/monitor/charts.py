@@ -12,19 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import is_share
+from arrcoc_gui.monitor.chart_grid import ChartCard, ChartGrid
 from arrcoc_gui.monitor.chart_toolbar import ChartToolbar
 from arrcoc_gui.monitor.panels import FAINT_REFERENCE, MAIN, REFERENCES, choices, panel_specs, shown_at_first
 from arrcoc_gui.monitor.run_feed import RunFeed
 from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.plotting import Chart
 from arrcoc_gui.theme import theme, themes
-
-PANEL_WIDTH = 330
-PANEL_HEIGHT = 190
 
 
 class ChartBoard(QWidget):
@@ -43,12 +40,11 @@ class ChartBoard(QWidget):
         self._runs: list[RunView] = []
         self._focus = ""
         self._chosen: dict[str, bool] = {}
-        self._panels: dict[str, Chart] = {}
-        self._columns = 0
         self._zoomed: set[Chart] = set()
         self.toolbar = ChartToolbar()
         self.main = self._new_chart(MAIN)
         self.main.set_empty_text("The first evaluation sets the first point.")
+        self.grid = ChartGrid(self._new_chart)
         self._lay_out()
         self._connect()
 
@@ -79,8 +75,8 @@ class ChartBoard(QWidget):
         for chart in self._charts():
             chart.set_cursor(x)
 
-    def set_moment(self, words: str) -> None:
-        self.toolbar.set_moment(words)
+    def set_following(self, following: bool) -> None:
+        self.toolbar.set_following(following)
 
     # -- settings, also by key
 
@@ -117,12 +113,12 @@ class ChartBoard(QWidget):
     @property
     def panels(self) -> dict[str, Chart]:
         """The small charts by metric."""
-        return self._panels
+        return self.grid.charts
 
     # -- charts and curves
 
     def _charts(self) -> list[Chart]:
-        return [self.main, *self._panels.values()]
+        return [self.main, *self.grid.charts.values()]
 
     def _new_chart(self, metric: str) -> Chart:
         chart = Chart(title=metric, percent=is_share(metric))
@@ -147,16 +143,9 @@ class ChartBoard(QWidget):
         self.toolbar.set_metrics(
             can_choose, {name: self._chosen.get(name, shown_at_first(name)) for name in can_choose}
         )
-        wanted = [spec.metric for spec in specs]
-        if wanted != list(self._panels):
-            old = self._panels
-            self._panels = {name: old.pop(name, None) or self._new_chart(name) for name in wanted}
-            for chart in old.values():
-                self._zoomed.discard(chart)
-                chart.hide()
-                chart.deleteLater()
-            self._place_panels()
-        for metric, chart in ((MAIN, self.main), *self._panels.items()):
+        for chart in self.grid.set_metrics([spec.metric for spec in specs]):
+            self._zoomed.discard(chart)
+        for metric, chart in ((MAIN, self.main), *self.grid.charts.items()):
             self._set_curves(chart, metric)
         self._set_references()
 
@@ -186,12 +175,12 @@ class ChartBoard(QWidget):
             self.main.set_reference(name, value, label=label, color="faint" if name == FAINT_REFERENCE else "muted")
 
     def _labels(self) -> dict[str, str]:
-        """Experiment names; runs of one name also get the end of their ids."""
-        counts = Counter(run.experiment for run in self._runs)
-        return {
-            run.id: run.experiment if counts[run.experiment] == 1 else f"{run.experiment} {run.id[-4:]}"
-            for run in self._runs
-        }
+        """Short names: of one sweep's runs the point's own part; runs of one name also get the end of their ids."""
+        sweeps = {run.sweep for run in self._runs}
+        one_sweep = len(sweeps) == 1 and None not in sweeps
+        names = {run.id: run.experiment.rsplit("/", 1)[-1] if one_sweep else run.experiment for run in self._runs}
+        counts = Counter(names.values())
+        return {run_id: name if counts[name] == 1 else f"{name} {run_id[-4:]}" for run_id, name in names.items()}
 
     # -- the cursor
 
@@ -253,26 +242,12 @@ class ChartBoard(QWidget):
         themes().changed.connect(self._restyle)
 
     def _lay_out(self) -> None:
-        card = QFrame()
-        card.setProperty("look", "card")
-        inside = QVBoxLayout(card)
-        inside.setContentsMargins(2, 2, 2, 2)
-        inside.addWidget(self.main)
-        self._grid_page = QWidget()
-        self._grid_page.setProperty("look", "page")
-        self._grid = QGridLayout(self._grid_page)
-        self._grid.setContentsMargins(0, 0, theme().px(4), 0)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setAccessibleName("Charts of the other metrics")
-        self.scroll.setWidget(self._grid_page)
         self.split = QSplitter(Qt.Orientation.Vertical)
-        self.split.addWidget(card)
-        self.split.addWidget(self.scroll)
+        self.split.addWidget(ChartCard(self.main))
+        self.split.addWidget(self.grid)
         self.split.setChildrenCollapsible(False)
         self.split.setHandleWidth(theme().px(8))
+        self.split.setSizes([theme().px(330), theme().px(230)])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme().px(6))
@@ -281,29 +256,6 @@ class ChartBoard(QWidget):
         self._restyle()
 
     def _restyle(self) -> None:
-        px = theme().px
-        self.main.setMinimumHeight(px(180))
-        self._grid.setSpacing(px(8))
-        self.scroll.setMinimumHeight(px(90))
-        self.split.setSizes([px(330), px(230)])
-        self._columns = 0
-        self._place_panels()
+        self.main.setMinimumHeight(theme().px(170))
+        # The colours of the curves are of the theme.
         self._rebuild()
-
-    def _place_panels(self) -> None:
-        while self._grid.count():
-            self._grid.takeAt(0)
-        columns = max(self.scroll.viewport().width() // theme().px(PANEL_WIDTH), 1)
-        for column in range(max(columns, self._columns)):
-            self._grid.setColumnStretch(column, 1 if column < columns else 0)
-        self._columns = columns
-        for number, chart in enumerate(self._panels.values()):
-            chart.setFixedHeight(theme().px(PANEL_HEIGHT))
-            self._grid.addWidget(chart, number // columns, number % columns)
-            chart.show()
-        self._grid.setRowStretch(len(self._panels) // columns + 1, 1)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        if max(self.scroll.viewport().width() // theme().px(PANEL_WIDTH), 1) != self._columns:
-            self._place_panels()

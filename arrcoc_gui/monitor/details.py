@@ -61,7 +61,8 @@ class Details(QObject):
         members = list(members)
 
         def gather() -> tuple[object, dict[str, dict[str, float]]]:
-            return summarize_sweep(members), {run.id: dict(run.summary) for run in members}
+            name = members[0].sweep_name or "" if members else ""
+            return summarize_sweep(members, name=name), {run.id: dict(run.summary) for run in members}
 
         run_in_background(
             gather,

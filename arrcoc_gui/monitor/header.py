@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from arrcoc_gui.monitor.elastic import ElasticLabel
 from arrcoc_gui.monitor.run_view import RunView
@@ -100,12 +109,12 @@ class RunHeader(QWidget):
         themes().changed.connect(self._restyle)
         self._restyle()
 
-    def show_run(self, run: RunView) -> None:
-        """Say how one run stands."""
+    def show_run(self, run: RunView, words: str = "") -> None:
+        """Say how one run stands; `words`: what came of it, instead of that it has ended."""
         self.name.set_whole(run.experiment)
         self.name.setToolTip(run.id)
         self.chip.set_state(run.state)
-        self.status.set_whole(status_line(run))
+        self.status.set_whole(words or status_line(run))
         live = not run.finished
         self.cancel.setVisible(live)
         self.cancel.setEnabled(run.state != "cancelling")
@@ -130,11 +139,6 @@ class RunHeader(QWidget):
         """Mark which of the two views is shown."""
         (self.result if name == "result" else self.charts).setChecked(True)
 
-    def set_result_words(self, words: str) -> None:
-        """What came of the run, in the place of how it stands; empty leaves that as it is."""
-        if words:
-            self.status.set_whole(words)
-
     def set_freshness(self, words: str) -> None:
         self.fresh.setText(words)
 
@@ -152,7 +156,7 @@ class RunHeader(QWidget):
         top.addWidget(self.chip)
         top.addSpacing(px(8))
         both = QHBoxLayout()
-        both.setSpacing(0)
+        both.setSpacing(px(2))
         both.addWidget(self.charts)
         both.addWidget(self.result)
         top.addLayout(both)
@@ -175,10 +179,10 @@ class RunHeader(QWidget):
         self.progress.setFixedWidth(theme().px(180))
 
 
-def _choice(text: str, name: str) -> QPushButton:
-    button = QPushButton(text)
+def _choice(text: str, name: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
     button.setCheckable(True)
-    button.setProperty("look", "quiet")
     button.setToolTip(name)
     button.setAccessibleName(name)
     return button

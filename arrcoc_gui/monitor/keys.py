@@ -25,7 +25,12 @@ def monitor_actions(page: MonitorPage) -> list[Action]:
         return page.run is not None and not page.run.finished
 
     def act(
-        name: str, title: str, keys: tuple[str, ...], run: object, menu: str = "Run", enabled: object = there
+        name: str,
+        title: str,
+        keys: tuple[str, ...],
+        run: Callable[[], object],
+        menu: str = "Run",
+        enabled: Callable[[], bool] = there,
     ) -> Action:
         return Action(id=f"monitor.{name}", title=title, keys=keys, run=run, scope=SCOPE, menu=menu, enabled=enabled)
 
@@ -41,7 +46,7 @@ def monitor_actions(page: MonitorPage) -> list[Action]:
         act("before", "Picture of the evaluation before", ("[",), lambda: panes.pictures.move_by(-1), ""),
         act("after", "Picture of the next evaluation", ("]",), lambda: panes.pictures.move_by(1), ""),
         act("sample", "Next sample", ("S",), panes.pictures.next_sample, ""),
-        act("follow", "Follow the newest moment", (".",), page.cursor.follow, "View"),
+        act("follow", "Follow the newest moment", (".",), page.cursor_moment.follow, "View"),
         act("cancel", "Cancel the run", ("Ctrl+.",), page.acts.ask_cancel, "Run", live),
         act("again", "Launch this experiment again", (), page.acts.ask_launch_again, "Run"),
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.monitor.elastic import ElasticLabel
@@ -35,8 +35,6 @@ class LogPane(QWidget):
         self.view.time_wanted.connect(self.time_wanted)
         self.toggle = _tool("Log", "Show or hide the log (L)")
         self.toggle.setCheckable(True)
-        self.toggle.setArrowType(Qt.ArrowType.RightArrow)
-        self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.toggle.toggled.connect(self.set_expanded)
         self.last = ElasticLabel()
         self.last.setProperty("look", "mono")
@@ -48,16 +46,18 @@ class LogPane(QWidget):
         self.search.installEventFilter(self)
         self.hits = QLabel()
         self.hits.setProperty("look", "small")
-        self.up = _tool("", "Hit before (Shift+Enter)", Qt.ArrowType.UpArrow)
-        self.down = _tool("", "Next hit (Enter)", Qt.ArrowType.DownArrow)
+        self.up = _tool("↑", "Hit before (Shift+Enter)")
+        self.down = _tool("↓", "Next hit (Enter)")
         self.up.clicked.connect(lambda: self.go_to_hit(-1))
         self.down.clicked.connect(lambda: self.go_to_hit(1))
-        self.follow = _tool("Follow", "Scroll with new lines")
-        self.follow.setCheckable(True)
+        self.follow = QCheckBox("Follow")
+        self.follow.setAccessibleName("Scroll with new lines")
+        self.follow.setToolTip("Scroll with new lines")
         self.follow.setChecked(True)
         self.follow.clicked.connect(self.view.set_following)
         self.view.following_changed.connect(self.follow.setChecked)
         self._hits: list[int] = []
+        self._cursor: float | None = None
         self._delay = QTimer(self, interval=SEARCH_DELAY_MS, singleShot=True)
         self._delay.timeout.connect(lambda: self.reader.search(self.search.text()))
         self.search.textChanged.connect(lambda _: self._delay.start())
@@ -84,10 +84,12 @@ class LogPane(QWidget):
     def set_expanded(self, expanded: bool) -> None:
         """Unfold into the whole log, or fold to one line."""
         self.toggle.setChecked(expanded)
-        self.toggle.setArrowType(Qt.ArrowType.DownArrow if expanded else Qt.ArrowType.RightArrow)
-        for widget in (self.view, self.search, self.hits, self.up, self.down, self.follow):
+        self.toggle.setText("▾ Log" if expanded else "▸ Log")
+        for widget in (self.card, self.search, self.hits, self.up, self.down, self.follow):
             widget.setVisible(expanded)
         self.last.setVisible(not expanded)
+        if expanded and self._cursor is not None:
+            self.reader.locate(self._cursor)
         self.expanded_changed.emit(expanded)
 
     def set_cursor_time(self, time: float | None) -> None:
@@ -96,6 +98,7 @@ class LogPane(QWidget):
             self.view.set_following(True)
         elif self.expanded:
             self.reader.locate(time)
+        self._cursor = time
 
     def focus_search(self) -> None:
         self.set_expanded(True)
@@ -164,15 +167,18 @@ class LogPane(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(px(4))
         layout.addLayout(bar)
-        layout.addWidget(self.view, 1)
+        self.card = QFrame()
+        self.card.setProperty("look", "card")
+        inside = QVBoxLayout(self.card)
+        inside.setContentsMargins(px(2), px(4), px(2), px(4))
+        inside.addWidget(self.view)
+        layout.addWidget(self.card, 1)
 
 
-def _tool(text: str, name: str, arrow: Qt.ArrowType | None = None) -> QToolButton:
+def _tool(text: str, name: str) -> QToolButton:
     button = QToolButton()
     button.setProperty("look", "quiet")
     button.setText(text)
-    if arrow is not None:
-        button.setArrowType(arrow)
     button.setToolTip(name)
     button.setAccessibleName(name)
     return button

@@ -22,7 +22,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
 from arrcoc_gui.monitor.line_index import LogLine
 from arrcoc_gui.monitor.log_reader import LogReader
@@ -47,6 +47,7 @@ class LogView(QAbstractScrollArea):
         self._hits: list[int] = []
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Log")
+        self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.verticalScrollBar().setAccessibleName("Scroll the log")
@@ -150,6 +151,10 @@ class LogView(QAbstractScrollArea):
             if line is not None:
                 longest = max(longest, len(line.text) + 14)
                 self._paint_line(painter, line, box.translated(-shift, 0))
+        if self.hasFocus() and first <= self._current < last:
+            painter.setPen(role_color("accent"))
+            top = (self._current - first) * self._line_height
+            painter.drawRect(0, top, self.viewport().width() - 1, self._line_height - 1)
         self._widen(longest)
 
     def _paint_line(self, painter: QPainter, line: LogLine, box: QRect) -> None:

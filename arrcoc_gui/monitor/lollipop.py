@@ -34,7 +34,7 @@ class Lollipop(QWidget):
         self._restyle()
 
     def sizeHint(self) -> QSize:
-        return QSize(theme().px(420), theme().px(40) * max(len(self._rows), 1) + theme().px(26))
+        return QSize(theme().px(420), theme().px(36) * max(len(self._rows), 1) + theme().px(26))
 
     minimumSizeHint = sizeHint
 
@@ -48,7 +48,7 @@ class Lollipop(QWidget):
         left = label_width + px(16)
         value_width = QFontMetrics(theme().font("body", bold=True)).horizontalAdvance("100.0 %") + px(14)
         right = self.width() - value_width
-        step = px(40)
+        step = px(36)
         bottom = step * len(self._rows)
 
         def x_of(share: float) -> float:
@@ -84,7 +84,7 @@ class Lollipop(QWidget):
         painter.drawText(QRectF(x + px(12), top + px(4), px(90), px(20)), right, row.text)
         painter.setFont(theme().font("small"))
         painter.setPen(role_color("muted"))
-        spot = QRectF(left + px(6), top + px(21), self.width() - left - px(6), px(16))
+        spot = QRectF(left + px(6), top + px(20), self.width() - left - px(6), px(16))
         note = painter.fontMetrics().elidedText(row.note, Qt.TextElideMode.ElideRight, int(spot.width()))
         painter.drawText(spot, right, note)
 

@@ -40,6 +40,7 @@ class PicturePane(QWidget):
         self._shown: Picture | None = None
         self._images: OrderedDict[Path, QImage] = OrderedDict()
         self._loading: set[Path] = set()
+        self._waiting = ""
         self._tries = 0
         self._retry = QTimer(self, interval=RETRY_MS, singleShot=True)
         self._retry.timeout.connect(self._try_again)
@@ -60,9 +61,11 @@ class PicturePane(QWidget):
         self.kept = _label("muted", "Tokens kept")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName("Step of the picture")
+        self.slider.setMinimumHeight(theme().px(24))
         self.slider.valueChanged.connect(self._slid)
-        self.back = _arrow(Qt.ArrowType.LeftArrow, "Picture of the evaluation before", lambda: self.move_by(-1))
-        self.forward = _arrow(Qt.ArrowType.RightArrow, "Picture of the next evaluation", lambda: self.move_by(1))
+        self.back = _arrow("‹", "Picture of the evaluation before", lambda: self.move_by(-1))
+        self.forward = _arrow("›", "Picture of the next evaluation", lambda: self.move_by(1))
+        self._controls: tuple[QWidget, ...] = (self.sample, self.back, self.slider, self.forward)
         self.step_label = QLabel()
         self.step_label.setProperty("look", "small")
         self._lay_out()
@@ -92,7 +95,9 @@ class PicturePane(QWidget):
 
     def set_waiting(self, words: str) -> None:
         """What to say while there is no picture: the run's phase, or why there never will be one."""
-        self.view.set_message(words)
+        self._waiting = words
+        if self._shown is None:
+            self.view.set_message(words)
 
     # -- what the user does
 
@@ -133,8 +138,17 @@ class PicturePane(QWidget):
         key = self.sample.currentData() or ""
         picture = self._album.at(key, self._step)
         steps = self._album.steps(key)
-        for widget in (self.sample, self.slider, self.back, self.forward):
-            widget.setEnabled(bool(steps))
+        for widget in (
+            self.sample,
+            self.slider,
+            self.back,
+            self.forward,
+            self.question,
+            self.answer,
+            self.truth,
+            self.kept,
+        ):
+            widget.setVisible(bool(steps))
         self.slider.blockSignals(True)
         if steps_too:
             self.slider.setMaximum(max(len(steps) - 1, 0))
@@ -151,6 +165,7 @@ class PicturePane(QWidget):
         if picture is None:
             self._show_caption(Caption(""))
             self.step_label.setText("")
+            self.view.set_message(self._waiting)
             self.view.show_image(None)
             return
         self._show_caption(picture.caption)
@@ -164,6 +179,7 @@ class PicturePane(QWidget):
             self._images.move_to_end(picture.path)
             self.view.show_image(image)
             return
+        self.view.set_message("")
         if picture.path in self._loading:
             return
         self._loading.add(picture.path)
@@ -221,8 +237,10 @@ class PicturePane(QWidget):
         top.addWidget(self.sample)
         words = QVBoxLayout()
         words.setSpacing(px(2))
-        for widget in (self.question, self.answer, self.truth, self.kept):
-            words.addWidget(widget)
+        words.addWidget(self.question)
+        words.addWidget(self.answer)
+        words.addWidget(self.truth)
+        words.addWidget(self.kept)
         bottom = QHBoxLayout()
         bottom.setSpacing(px(6))
         for widget in (self.back, self.slider, self.forward, self.step_label):
@@ -248,10 +266,10 @@ def _label(look: str, name: str) -> QLabel:
     return label
 
 
-def _arrow(kind: Qt.ArrowType, name: str, act: object) -> QToolButton:
+def _arrow(text: str, name: str, act: object) -> QToolButton:
     button = QToolButton()
     button.setProperty("look", "quiet")
-    button.setArrowType(kind)
+    button.setText(text)
     button.setAccessibleName(name)
     button.setToolTip(name)
     button.clicked.connect(act)

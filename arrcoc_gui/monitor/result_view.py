@@ -53,7 +53,7 @@ class ResultView(QScrollArea):
         self.teaching = _card("What the teacher costs", self.teacher)
         self.tail = _mono("Last lines of the log")
         self.open_log = _button("Open the log", self.log_wanted.emit)
-        self.trouble = _card("Last lines of the log", self.tail, self.open_log)
+        self.trouble = _card("Last lines of the log", self.tail, _row(self.open_log))
         self.path = ElasticLabel(mode=Qt.TextElideMode.ElideMiddle)
         self.path.setProperty("look", "mono")
         self.path.setAccessibleName("Where the selector lies")
@@ -137,7 +137,7 @@ class ResultView(QScrollArea):
         outer.addWidget(self.change)
         self._columns = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._columns.setSpacing(px(12))
-        for cards in ((self.trouble, self.accuracies, self.teaching), (self.next, self.selector, self.loading)):
+        for cards in ((self.trouble, self.accuracies, self.next), (self.selector, self.loading, self.teaching)):
             column = QVBoxLayout()
             column.setSpacing(px(12))
             for card in cards:

@@ -24,26 +24,28 @@ class RunFeed(QObject):
     """Metrics by run id, for the runs given to `watch`."""
 
     grown = Signal(str)  # run id: new rows, or pictures, or rewritten ones
+    failed = Signal(str, str)  # run id, what is wrong with its files
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._live = LiveMetrics(self)
         self._live.changed.connect(self._changed)
+        self._live.failed.connect(self._failed)
         self._directory: dict[str, Path] = {}
         self._run_of: dict[Path, str] = {}
 
     def watch(self, runs: Iterable[RunView]) -> None:
         """Watch exactly these runs."""
-        wanted = {run.id: run.directory.resolve() for run in runs}
+        wanted = {run.id: run for run in runs}
         for run_id in set(self._directory) - set(wanted):
             directory = self._directory.pop(run_id)
             self._run_of.pop(directory, None)
             self._live.unwatch(directory)
-        for run_id, directory in wanted.items():
-            if run_id not in self._directory:
-                self._directory[run_id] = directory
-                self._run_of[directory] = run_id
-                self._live.watch(directory)
+        for run_id, run in wanted.items():
+            directory = run.directory.resolve()
+            self._directory[run_id] = directory
+            self._run_of[directory] = run_id
+            self._live.watch(directory, live=not run.finished)
 
     def metrics(self, run_id: str) -> RunMetrics | None:
         """A watched run's metrics; empty until its first row."""
@@ -71,3 +73,8 @@ class RunFeed(QObject):
         run_id = self._run_of.get(Path(run_dir))
         if run_id is not None:
             self.grown.emit(run_id)
+
+    def _failed(self, run_dir: str, trouble: str) -> None:
+        run_id = self._run_of.get(Path(run_dir))
+        if run_id is not None:
+            self.failed.emit(run_id, trouble)

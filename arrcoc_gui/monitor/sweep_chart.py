@@ -92,8 +92,12 @@ class SweepChart(QWidget):
             painter.drawText(
                 spot, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), f"{tick * 100:.0f} %"
             )
-        for name, share in self._references:
-            self._paint_reference(painter, area, name, share)
+        above = float("-inf")
+        for name, share in sorted(self._references, key=lambda pair: -pair[1]):
+            # A line so near below another says its name below itself.
+            near = self._y_of(share) - above < px(34)
+            self._paint_reference(painter, area, name, share, below=near)
+            above = self._y_of(share)
         painter.setPen(QPen(role_color("accent"), 1.5))
         painter.drawPolyline(QPolygonF([self.place_of(point) for point in self._points]))
         for point in self._points:
@@ -120,12 +124,13 @@ class SweepChart(QWidget):
         low = QRectF(place.x() - px(40), area.bottom() + px(4), px(80), px(16))
         painter.drawText(low, int(Qt.AlignmentFlag.AlignCenter), number(point.tokens))
 
-    def _paint_reference(self, painter: QPainter, area: QRectF, name: str, share: float) -> None:
+    def _paint_reference(self, painter: QPainter, area: QRectF, name: str, share: float, *, below: bool) -> None:
         y = self._y_of(share)
         painter.setPen(QPen(role_color("muted"), 1, Qt.PenStyle.DashLine))
         painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
         painter.setPen(role_color("muted"))
-        spot = QRectF(area.left() + theme().px(4), y - theme().px(17), area.width(), theme().px(16))
+        top = y + theme().px(1) if below else y - theme().px(17)
+        spot = QRectF(area.left() + theme().px(4), top, area.width(), theme().px(16))
         painter.drawText(
             spot, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), f"{name} {percent(share)}"
         )

@@ -50,6 +50,7 @@ class SweepView(QWidget):
         self.table.setShowGrid(False)
         self.table.setTabKeyNavigation(False)
         self.table.verticalHeader().hide()
+        self.table.setStyleSheet("QTableView::item { padding-left: 5px; }")
         self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.activated.connect(self._open)
         card = QFrame()

@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from arrcoc_core.discovery import discover
@@ -40,12 +40,22 @@ def add_run(
     sweep: tuple[str, str] | None = None,
     ago_s: float = 120.0,
     total_steps: int = 200,
+    sets: Mapping[str, object] | None = None,
 ) -> Path:
-    """Add a run and return its folder. `end`: the final state, "" while it goes on. No attempts: it is queued."""
+    """Add a run and return its folder.
+
+    `sets`: values that differ from the experiment's. `end`: the final state, "" while it goes on. A run without
+    attempts is queued.
+    """
     state = state_dir(root)
     directory = state / "runs" / run_id
     (directory / "logs").mkdir(parents=True, exist_ok=True)
-    resolved = resolve(discover(root).find(experiment.split("/")[0]).experiment, load_settings(root))
+    declared = discover(root).find(experiment.split("/")[0]).experiment
+    assert declared is not None
+    for path, value in (sets or {}).items():
+        section, field = path.split(".")
+        declared = declared.but(**{section: getattr(declared, section).but(**{field: value})})
+    resolved = resolve(declared, load_settings(root))
     save_experiment(resolved, directory)
     at = time.time() - ago_s
     created = {
