@@ -46,7 +46,7 @@ DEFAULTS = Experiment(
     evaluation=Evaluation(every_n_steps=50, samples=256, pictures=4),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=1),
-    compute=Local(device="auto", gpus=1, max_parallel=1, max_preemptions=20, max_failures=2),
+    compute=Local(device="auto", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
 )
 
 VERTEX_DEFAULTS: Mapping[str, object] = {"count": 1, "spot": True, "regions": ()}

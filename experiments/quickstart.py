@@ -43,7 +43,7 @@ quickstart = Experiment(
     evaluation=Evaluation(every_n_steps=50, samples=1024, pictures=4),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=1),
-    compute=Local(device="cpu", gpus=1, max_parallel=1, max_preemptions=20, max_failures=2),
+    compute=Local(device="cpu", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
     tags=("start-here",),
     notes="Reads 4 of 64 visual tokens per picture.",
 )
