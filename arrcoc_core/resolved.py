@@ -13,6 +13,11 @@ from arrcoc_core.experiment import SECTIONS, Experiment, Vertex
 from arrcoc_core.identity import fingerprint
 from arrcoc_core.values import INHERIT, Source, Value, unchecked, written
 
+SYNTHETIC = "synthetic"
+"""Name of the data set that is made on the spot."""
+
+SYNTHETIC_SPLITS = ("train", "validation")
+
 SYNTHETIC_SAMPLES = 20_000
 """Questions per epoch of the synthetic set where `max_train_samples` is 0."""
 
@@ -58,7 +63,7 @@ class ResolvedExperiment:
     def total_steps(self) -> int | None:
         """Optimizer steps of the whole training; None where only the data set itself knows its size."""
         data, train = self.experiment.data, self.experiment.train
-        samples = data.max_train_samples or (SYNTHETIC_SAMPLES if data.dataset == "synthetic" else 0)
+        samples = data.max_train_samples or (SYNTHETIC_SAMPLES if data.dataset == SYNTHETIC else 0)
         if not samples:
             return None
         return -(-samples // (train.batch_size * train.gradient_accumulation_steps)) * train.epochs

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple, cast
 from arrcoc_core.defaults import DEFAULTS, VERTEX_DEFAULTS
 from arrcoc_core.errors import ExperimentError
 from arrcoc_core.experiment import SECTIONS, Experiment, Local, Vertex, WandbLaunch
-from arrcoc_core.resolved import PIXELS_PER_TOKEN, QWEN_PIXELS_PER_TOKEN, ResolvedExperiment
+from arrcoc_core.resolved import (
+    PIXELS_PER_TOKEN,
+    QWEN_PIXELS_PER_TOKEN,
+    SYNTHETIC,
+    SYNTHETIC_SPLITS,
+    ResolvedExperiment,
+)
 from arrcoc_core.settings import Settings
 from arrcoc_core.settings_keys import SETTING_PATHS
 from arrcoc_core.values import INHERIT, Site, Source, Value, field_names, unchecked, written
@@ -209,6 +215,20 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             f"Keep at most {n}, or raise data.image_size.",
             sources,
         )
+    data = experiment.data
+    if data.split_train == data.split_val:
+        raise _contradiction(
+            experiment,
+            "data.split_val",
+            f"data.split_train and data.split_val are both {data.split_val!r}.",
+            "Evaluate on questions that training does not see: choose another split.",
+            sources,
+        )
+    if data.dataset == SYNTHETIC:
+        for path, split in (("data.split_train", data.split_train), ("data.split_val", data.split_val)):
+            if split not in SYNTHETIC_SPLITS:
+                message = f"{path} = {split!r}: the synthetic set has no such split."
+                raise _contradiction(experiment, path, message, 'It has "train" and "validation".', sources)
     compute = experiment.compute
     if isinstance(compute, Local) and compute.device == "cpu" and compute.gpus > 1:
         raise _contradiction(

@@ -102,6 +102,18 @@ BROKEN: dict[str, tuple[Callable[[Experiment], Experiment], str, str, str]] = {
         "data.image_size = 60 is not a multiple of the 8 pixels",
         "Use 56 or 64.",
     ),
+    "trained on what is evaluated": (
+        lambda base: base.but(data=Data(dataset="a/b", split_train="all", split_val="all")),
+        "data.split_val",
+        "data.split_train and data.split_val are both 'all'",
+        "choose another split",
+    ),
+    "a split that the synthetic set does not have": (
+        lambda base: base.but(data=Data(split_val="test")),
+        "data.split_val",
+        "data.split_val = 'test': the synthetic set has no such split",
+        "validation",
+    ),
     "GPUs of a CPU": (
         lambda base: base.but(compute=Local(device="cpu", gpus=2)),
         "compute.gpus",

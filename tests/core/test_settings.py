@@ -81,15 +81,17 @@ def test_every_training_key_has_an_edited_value_here() -> None:
 @pytest.mark.parametrize("key", EDITED)
 def test_each_training_key_edited_in_the_file_arrives_in_default(key: str, tmp_path: Path) -> None:
     starter = STARTER.read_text(encoding="utf-8")
-    extra = {"BASE_MODEL": "IMAGE_SIZE=128"}.get(key, "")
-    text = "\n".join(
-        f"{key}={EDITED[key]}"
-        if line.startswith(f"{key}=")
-        else extra
-        if extra and line.startswith("IMAGE_SIZE=")
-        else line
-        for line in starter.splitlines()
-    )
+    # Some values only go together with another one.
+    together = {
+        "BASE_MODEL": {"IMAGE_SIZE": "128"},
+        "DATASET_SPLIT_TRAIN": {"DATASET_NAME": "a/b"},
+        "DATASET_SPLIT_VAL": {"DATASET_NAME": "a/b"},
+    }
+    edits = {key: EDITED[key], **together.get(key, {})}
+    lines = [
+        f"{name}={edits[name]}" if (name := line.partition("=")[0]) in edits else line for line in starter.splitlines()
+    ]
+    text = "\n".join(lines)
     settings = load_settings(_write(tmp_path, text), {})
     resolved = resolve(Experiment(name="default"), settings)
     path = SETTING_PATHS[key]
