@@ -84,7 +84,7 @@ def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
     return record
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Copies of this project that a test may edit, launch in and throw away."""
 
