@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -24,7 +26,7 @@ def parameters(module: nn.Module) -> int:
 
 def example(hidden: int = 128, batch: int = 3, tokens: int = 64, words: int = 7) -> tuple:
     make = torch.Generator().manual_seed(0)
-    draw = lambda *size: torch.randn(*size, generator=make)  # noqa: E731
+    draw = partial(torch.randn, generator=make)
     texture = Texture(draw(batch, tokens, CHANNELS), draw(batch, tokens).abs(), draw(batch, tokens).abs())
     mask = torch.arange(words)[None] < torch.tensor([words, words - 1, words - 2])[:batch, None]
     return draw(batch, tokens, hidden), texture, draw(batch, words, hidden), mask

@@ -153,7 +153,7 @@ class Trainer:
 def model_card(trainer: Trainer, accuracy: float) -> str:
     """README.md of the folder, in Markdown."""
     size = sum(parameter.numel() for parameter in trainer.model.parameters())
-    stages = "; ".join(f"{s.name}: {s.steps} steps at {s.learning_rate:g}" for s in STAGES)
+    stages = "; ".join(f"{s.name} {s.steps:,} steps at {s.learning_rate:g}" for s in STAGES)
     return f"""# The tiny base
 
 A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, trained from nothing by
@@ -161,13 +161,12 @@ A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters
 
 - **For**: trying and testing the selector on two processor cores, frozen, through the code that the real bases use.
   It knows eight shapes, eight colours and two kinds of question, and nothing of the world.
-- **Data**: synthetic, made as it goes: split "base" of `training/tiny/synthetic.py`, seed {trainer.seed}. No picture of
-  it occurs in the splits "train" and "validation".
-- **Training**: seed {trainer.seed}, {BATCH} pictures a step, AdamW; {stages}. From three pictures in five some tokens
-  were hidden, and "nothing" was the right answer about what could not be seen. Loss and accuracy of every step are
-  in `{LOG}`; a test runs the first steps again and compares.
-- **Accuracy**: {accuracy:.2%} of all 12 questions about each of {EVALUATION_BATCHES * BATCH:,} held-out pictures, with
-  all 64 tokens.
+- **Data**: synthetic, made as it goes: split "base" of `training/tiny/synthetic.py`, seed {trainer.seed}. None of its
+  pictures occurs in the splits "train" and "validation".
+- **Training**: seed {trainer.seed}, {BATCH} pictures a step, AdamW; {stages}.
+  From three pictures in five some tokens were hidden, and "nothing" was the right answer about what could not be
+  seen. Loss and accuracy of every step are in `{LOG}`; a test runs the first steps again and compares.
+- **Accuracy** with all 64 tokens: {accuracy:.2%} of the 12 questions about each of {EVALUATION_BATCHES * BATCH:,} held-out pictures.
 - **Limits**: it learned with tokens hidden, so it bears their loss better than a base that never did; what is
   measured on it says nothing about how a real base bears it.
 """
