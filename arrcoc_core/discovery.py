@@ -8,7 +8,7 @@ the second time. A broken file is an entry with its error; it never keeps the ot
 import hashlib
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -180,19 +180,23 @@ def _entries(root: Path, file: str, report: Plain) -> list[Entry]:
         error = EntryError(**{key: plain[key] for key in ("message", "file", "line", "traceback", "remedy")})
         return [Entry(Path(file).stem, file, error.line if error.file == file else 1, None, error)]
     found: list[Entry] = []
+    sites = _sites(root, report)
     for plain in report["entries"]:
-        experiment = _experiment(root, plain, (str(root / file), plain["line"]))
+        experiment = _experiment(plain, sites, (str(root / file), plain["line"]))
         found.append(
             Entry(plain["name"], file, plain["line"], experiment, None, plain["sweep"], plain["variable"]),
         )
     return found
 
 
-def _experiment(root: Path, plain: Plain, place: tuple[str, int]) -> Experiment:
-    sites = {
-        path: Site(kind, str(root / file) if file else "", line) for path, (kind, file, line) in plain["sites"].items()
-    }
-    experiment, _ = decode(plain["experiment"], sites=sites, place=place)
+def _sites(root: Path, report: Plain) -> list[Site]:
+    return [Site(kind, str(root / file) if file else "", line) for kind, file, line in report["sites"]]
+
+
+def _experiment(plain: Plain, sites: Sequence[Site], place: tuple[str, int]) -> Experiment:
+    numbers: dict[str, int] = plain["sites"]
+    own = {path: sites[number] for path, number in numbers.items()}
+    experiment, _ = decode(plain["experiment"], sites=own, place=place)
     return experiment
 
 
@@ -202,7 +206,9 @@ def _sweeps(root: Path, report: Plain, entries: list[Entry]) -> dict[str, Sweep]
     for plain in report["sweeps"]:
         grid: dict[str, tuple[Any, ...]] = {path: tuple(values) for path, values in plain["grid"].items()}
         points = tuple(point for name in plain["points"] if (point := by_name.get(name)) is not None)
-        sweeps[plain["name"]] = Sweep(plain["name"], _experiment(root, plain["base"], ("", 0)), grid, points)
+        sweeps[plain["name"]] = Sweep(
+            plain["name"], _experiment(plain["base"], _sites(root, report), ("", 0)), grid, points
+        )
     return sweeps
 
 

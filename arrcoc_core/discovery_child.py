@@ -60,8 +60,15 @@ def load(root: Path, file: Path) -> Plain:
         found = _Found(root, file)
         found.collect(vars(module))
     except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt are rows with errors, too
-        return {"error": _error(root, file, error), "entries": [], "sweeps": [], "depends": _depends(root, file)}
-    return {"error": None, "entries": found.entries, "sweeps": found.sweeps, "depends": _depends(root, file)}
+        failed = _error(root, file, error)
+        return {"error": failed, "entries": [], "sweeps": [], "sites": [], "depends": _depends(root, file)}
+    return {
+        "error": None,
+        "entries": found.entries,
+        "sweeps": found.sweeps,
+        "sites": list(found.sites),
+        "depends": _depends(root, file),
+    }
 
 
 class _Fresh(SourceFileLoader):
@@ -101,6 +108,9 @@ class _Found:
         self.file = str(file)
         self.entries: list[Plain] = []
         self.sweeps: list[Plain] = []
+        self.sites: dict[tuple[str, str, int], int] = {}
+        """(kind, file relative to the root, line of the field) -> its number: points of a sweep share nearly all."""
+        self._numbers: dict[tuple[Site, str], int] = {}
         self._seen: set[int] = set()
 
     def collect(self, variables: Mapping[str, object]) -> None:
@@ -142,18 +152,25 @@ class _Found:
             }
         )
 
-    def _sites(self, of: Experiment) -> dict[str, list[object]]:
-        """Path -> [kind, file relative to the root, line of the very field]."""
-        sites: dict[str, list[object]] = {}
+    def _sites(self, of: Experiment) -> dict[str, int]:
+        """Path -> the number of its site."""
+        numbers: dict[str, int] = {}
         for path, site in encode_sites(of).items():
-            sites[path] = [site.kind, relative(site.file, self.root), self._line(site, path)]
-        return sites
+            name = path.rpartition(".")[2]
+            number = self._numbers.get((site, name))
+            if number is None:
+                exact = site.kind, relative(site.file, self.root), _exact_line(site, name)
+                number = self._numbers[site, name] = self.sites.setdefault(exact, len(self.sites))
+            numbers[path] = number
+        return numbers
 
-    def _line(self, site: Site, path: str) -> int:
-        lines = _lines.get(site.file)
-        if lines is None:
-            lines = _lines[site.file] = field_lines(site.file)
-        return lines.get((site.line, path.rpartition(".")[2]), site.line)
+
+def _exact_line(site: Site, name: str) -> int:
+    """The line on which a field stands in the call that set it."""
+    lines = _lines.get(site.file)
+    if lines is None:
+        lines = _lines[site.file] = field_lines(site.file)
+    return lines.get((site.line, name), site.line)
 
 
 _lines: dict[str, Mapping[tuple[int, str], int]] = {}

@@ -119,7 +119,7 @@ def _silent(root: Path, file: Path, code: int, timeout_s: float, faults: IO[byte
 def _failed(message: str, root: Path, at: tuple[str, int], trace: str, remedy: str = "") -> Plain:
     file, line = at
     error = {"message": message, "remedy": remedy, "line": line, "traceback": trace, "lasting": False}
-    return {"error": {**error, "file": relative(file, root)}, "entries": [], "sweeps": [], "depends": []}
+    return {"error": {**error, "file": relative(file, root)}, "entries": [], "sweeps": [], "sites": [], "depends": []}
 
 
 def _fault_line(trace: str, root: Path) -> tuple[str, int] | None:
