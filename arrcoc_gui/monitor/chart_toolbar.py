@@ -55,6 +55,7 @@ class ChartToolbar(QWidget):
         super().__init__(parent)
         self.x = QComboBox()
         self.x.setAccessibleName("Horizontal axis")
+        self.x.view().setAccessibleName("Kinds of horizontal axis")
         self.x.setToolTip("Horizontal axis: step, time since the start, time of day (X)")
         for mode, words in X_MODES:
             self.x.addItem(words, mode)

@@ -40,6 +40,7 @@ class ChartBoard(QWidget):
         self._runs: list[RunView] = []
         self._focus = ""
         self._chosen: dict[str, bool] = {}
+        self._names: dict[str, list[str]] = {}
         self._zoomed: set[Chart] = set()
         self.toolbar = ChartToolbar()
         self.main = self._new_chart(MAIN)
@@ -62,8 +63,16 @@ class ChartBoard(QWidget):
 
     def run_grown(self, run_id: str) -> None:
         """New rows of a run: a new metric gets its panel, the others repaint."""
-        if any(run.id == run_id for run in self._runs):
+        run = next((run for run in self._runs if run.id == run_id), None)
+        if run is None:
+            return
+        if self._metric_names(run) != self._names.get(run_id):
             self._rebuild()
+            return
+        for chart in self._charts():
+            chart.data_changed()
+        if run_id == self._focus:
+            self._set_references()
 
     def has_points(self) -> bool:
         """Whether any drawn run has logged a row."""
@@ -137,7 +146,8 @@ class ChartBoard(QWidget):
 
     def _rebuild(self) -> None:
         """Bring panels, curves and references in line with what is shown; cheap when nothing is new."""
-        names = sorted({name for run in self._runs for name in self._metric_names(run)})
+        self._names = {run.id: self._metric_names(run) for run in self._runs}
+        names = sorted({name for logged in self._names.values() for name in logged})
         specs = panel_specs(names, self._chosen)
         can_choose = choices(names)
         self.toolbar.set_metrics(

@@ -48,6 +48,7 @@ class PicturePane(QWidget):
         self.setAccessibleName("Evaluation pictures")
         self.sample = QComboBox()
         self.sample.setAccessibleName("Sample")
+        self.sample.view().setAccessibleName("Samples")
         self.sample.setToolTip("Sample: the same questions are asked at every evaluation")
         self.sample.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.sample.currentIndexChanged.connect(lambda _: self._refresh(steps_too=True))

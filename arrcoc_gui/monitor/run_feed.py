@@ -32,6 +32,7 @@ class RunFeed(QObject):
         self._live.changed.connect(self._changed)
         self._live.failed.connect(self._failed)
         self._directory: dict[str, Path] = {}
+        self._metrics: dict[str, RunMetrics] = {}
         self._run_of: dict[Path, str] = {}
 
     def watch(self, runs: Iterable[RunView]) -> None:
@@ -39,18 +40,17 @@ class RunFeed(QObject):
         wanted = {run.id: run for run in runs}
         for run_id in set(self._directory) - set(wanted):
             directory = self._directory.pop(run_id)
-            self._run_of.pop(directory, None)
+            del self._metrics[run_id], self._run_of[directory]
             self._live.unwatch(directory)
         for run_id, run in wanted.items():
-            directory = run.directory.resolve()
+            directory = self._directory.get(run_id) or run.directory.resolve()
             self._directory[run_id] = directory
             self._run_of[directory] = run_id
-            self._live.watch(directory, live=not run.finished)
+            self._metrics[run_id] = self._live.watch(directory, live=not run.finished)
 
     def metrics(self, run_id: str) -> RunMetrics | None:
-        """A watched run's metrics; empty until its first row."""
-        directory = self._directory.get(run_id)
-        return None if directory is None else self._live.metrics(directory)
+        """A watched run's metrics, empty until its first row; None for a run that is not watched."""
+        return self._metrics.get(run_id)
 
     def time_map(self, run_id: str) -> TimeMap:
         """Steps and wall times of all rows of a watched run."""
@@ -66,7 +66,7 @@ class RunFeed(QObject):
         return PictureAlbum() if metrics is None else PictureAlbum(metrics.media())
 
     def close(self) -> None:
-        """End the child process."""
+        """End the child process; what was read stays."""
         self._live.close()
 
     def _changed(self, run_dir: str, _line: dict) -> None:

@@ -1,0 +1,369 @@
+"""The Monitor page on runs with real data: selection, charts, one cursor, pictures, results, questions, access."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from history import SUMMARY, add_run, log_rows, start_logging
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QScrollBar,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from arrcoc_gui.monitor.page import MonitorPage
+from arrcoc_gui.prefs import Prefs
+from arrcoc_gui.state import AppState
+from arrcoc_gui.theme import themes
+
+DONE = "quickstart-20261122t151000-dddd"
+FAILED = "quickstart-20261122t141000-bbbb"
+RUNNING = "quickstart-20261122t152000-ffff"
+SLOW_MS = 30_000
+"""For what a busy machine may take its time with: a child process that starts, files that are read."""
+
+Show = Callable[..., MonitorPage]
+
+
+@pytest.fixture(scope="session")
+def past(make_project: Callable[[], Path]) -> Path:
+    """A project with runs of every kind; the tests only read it."""
+    root = make_project()
+    directory = add_run(root, FAILED, past=(("failed", 3),), end="failed", cause="out of memory", ago_s=3000)
+    (directory / "logs" / "attempt-1.log").write_text("step 0\nTraceback (most recent call last):\nMemoryError\n")
+    for keep, accuracy in ((2, 0.91), (4, 0.984), (8, 0.985)):
+        add_run(
+            root,
+            f"quickstart-keep-{keep}-20261122t150000-c00{keep}",
+            experiment=f"quickstart/keep-{keep}",
+            past=(("succeeded", 60),),
+            end="succeeded",
+            summary=SUMMARY | {"eval/accuracy": accuracy, "tokens/kept": float(keep)},
+            sweep=("s1", "token_budget"),
+            ago_s=1200 - keep,
+            sets={"tokens.keep": keep},
+        )
+    done = add_run(root, DONE, past=(("succeeded", 60),), end="succeeded", summary=SUMMARY, ago_s=600)
+    log_rows(done)
+    running = add_run(root, RUNNING, past=(("preempted", 3), ("running", 0)), ago_s=10)
+    log_rows(running, "--stop-at", "70", "--nan-at", "33")
+    log_rows(running, "--first-step", "61", "--stop-at", "110", "--attempt", "2")
+    return root
+
+
+@pytest.fixture
+def show(qtbot: QtBot, tmp_path: Path) -> Iterator[Show]:
+    """Opens the page on a project; its state is polled once, and nothing drives the runs."""
+    pages: list[MonitorPage] = []
+
+    def open_page(root: Path, run_id: str = "", *, poll: bool = True) -> MonitorPage:
+        state = AppState(root, Prefs(tmp_path / "app.json"))
+        page = MonitorPage(state)
+        page.app_state = state  # type: ignore[attr-defined]
+        state.setParent(page)
+        qtbot.addWidget(page)
+        page.resize(1200, 700)
+        page.show()
+        if run_id:
+            page.show_run(run_id)
+        if poll:
+            state.poll()
+            qtbot.waitUntil(lambda: page.run is not None, timeout=SLOW_MS)
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.shutdown()
+
+
+def centre(page: MonitorPage) -> QWidget:
+    return page.panes.stack.currentWidget()
+
+
+def wait_for_points(qtbot: QtBot, page: MonitorPage) -> None:
+    qtbot.waitUntil(page.panes.charts.has_points, timeout=SLOW_MS)
+
+
+class TestEmpty:
+    def test_without_runs_it_says_what_to_do(self, show: Show, project: Path) -> None:
+        page = show(project, poll=False)
+        assert centre(page) is page.panes.waiting
+        assert "Launch an experiment" in page.panes.waiting.accessibleDescription()
+        assert "No runs yet" in page.panes.runs.empty.text() and not page.panes.header.isVisible()
+
+
+class TestLive:
+    def test_phases_then_a_growing_curve_and_pictures(self, qtbot: QtBot, show: Show, project: Path) -> None:
+        directory = add_run(project, RUNNING, ago_s=1)
+        page = show(project)
+        assert centre(page) is page.panes.waiting and page.mode == "charts"
+        process = start_logging(directory, "--steps", "400", "--every", "20", "--delay", "0.02")
+        try:
+            wait_for_points(qtbot, page)
+            qtbot.waitUntil(lambda: centre(page) is page.panes.charts)
+            accuracy = page.feed.metrics(RUNNING).series("eval/accuracy")
+            qtbot.waitUntil(lambda: len(accuracy) > 1, timeout=SLOW_MS)
+            before = len(accuracy)
+            qtbot.waitUntil(lambda: len(accuracy) > before + 1, timeout=SLOW_MS)
+            qtbot.waitUntil(lambda: page.panes.pictures.view.image is not None, timeout=SLOW_MS)
+            assert page.panes.charts.main.keys() == [RUNNING]
+            assert "train/loss" in page.panes.charts.panels
+            qtbot.waitUntil(lambda: "behind" in page.panes.header.fresh.text(), timeout=SLOW_MS)
+            qtbot.waitUntil(lambda: "step" in page.panes.log.last.whole, timeout=SLOW_MS)
+            page.app_state.poll()
+            qtbot.waitUntil(lambda: "samples/s" in page.panes.header.status.whole, timeout=SLOW_MS)
+        finally:
+            process.terminate()
+            process.communicate()
+
+    def test_a_run_that_ends_shows_its_result_words(self, qtbot: QtBot, show: Show, project: Path) -> None:
+        add_run(project, RUNNING, ago_s=1)
+        page = show(project)
+        from arrcoc_core.records import Event
+        from arrcoc_core.store import Store
+
+        with Store(project / ".arrcoc" / "store.db") as store:
+            ended = Event(RUNNING, "attempt_ended", 0.0, 1, "out of memory", {"state": "failed"})
+            store.append([ended, Event(RUNNING, "ended", 1.0, cause="out of memory", data={"state": "failed"})])
+        page.app_state.poll()
+        qtbot.waitUntil(lambda: page.mode == "result", timeout=SLOW_MS)
+        qtbot.waitUntil(lambda: "out of memory" in page.panes.result.sentence.text(), timeout=SLOW_MS)
+
+
+class TestCursor:
+    def test_moving_it_anywhere_moves_it_everywhere(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        panes = page.panes
+        panes.log.set_expanded(True)
+        qtbot.waitUntil(lambda: len(panes.log.reader) > 10, timeout=SLOW_MS)
+        cursor = page.cursor_moment
+        assert cursor.following and not panes.charts.toolbar.follow.isVisible()
+
+        panes.charts.main.clicked.emit(40.0)
+        assert cursor.step == 40.0 and panes.charts.main.cursor_x == 40.0
+        assert panes.charts.panels["train/loss"].cursor_x == 40.0
+        assert panes.pictures.step_label.text() == "step 40"
+        line = panes.log.view
+        qtbot.waitUntil(
+            lambda: line.current_line > 0 and "step 40:" in panes.log.reader.line(line.current_line).text,
+            timeout=SLOW_MS,
+        )
+        assert panes.charts.toolbar.follow.isVisible()
+
+        qtbot.mouseClick(panes.pictures.forward, Qt.MouseButton.LeftButton)
+        assert cursor.step == 60.0 and panes.charts.main.cursor_x == 60.0
+
+        time = page.feed.time_map(RUNNING).time_of(20)
+        panes.strip.time_wanted.emit(time)
+        assert cursor.step == 20.0 and panes.pictures.step_label.text() == "step 20"
+
+        qtbot.mouseClick(panes.charts.toolbar.follow, Qt.MouseButton.LeftButton)
+        assert cursor.following and panes.pictures.step_label.text() == "step 100"
+        assert panes.charts.main.cursor_x is None
+
+    def test_hovering_shows_a_moment_only_while_it_lasts(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        page.cursor_moment.set_step(60)
+        page.panes.charts.panels["eval/loss"].cursor_moved.emit(20.0)
+        assert page.panes.pictures.step_label.text() == "step 20" and page.panes.charts.main.cursor_x == 20.0
+        page.panes.charts.panels["eval/loss"].cursor_moved.emit(None)
+        assert page.panes.pictures.step_label.text() == "step 60"
+
+    def test_by_time_too(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        charts = page.panes.charts
+        charts.toolbar.x.setCurrentIndex(charts.toolbar.x.findData("wall"))
+        time = page.feed.time_map(RUNNING).time_of(80)
+        charts.main.clicked.emit(time)
+        assert page.cursor_moment.step == 80 and page.panes.pictures.step_label.text() == "step 80"
+        charts.next_x()
+        assert charts.toolbar.x_mode == "step"
+
+
+class TestCharts:
+    def test_a_panel_for_every_metric_and_references_in_the_large_one(
+        self, qtbot: QtBot, show: Show, past: Path
+    ) -> None:
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        charts = page.panes.charts
+        assert list(charts.panels) == [
+            "train/loss",
+            "eval/loss",
+            "train/learning_rate",
+            "perf/samples_per_s",
+            "perf/step_s",
+            "perf/memory_gb",
+        ]
+        shown = {action.text(): action for action in charts.toolbar.menu.actions()}
+        shown["tokens/kept"].trigger()
+        shown["perf/step_s"].trigger()
+        assert "tokens/kept" in charts.panels and "perf/step_s" not in charts.panels
+        assert charts.settings()["metrics"] == {"tokens/kept": True, "perf/step_s": False}
+
+    def test_an_open_eye_keeps_a_run_in_the_charts(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        runs = page.panes.runs
+        runs.tree.setFocus()
+        qtbot.keyClick(runs.tree, Qt.Key.Key_Space)
+        page.show_run(DONE)
+        page.set_mode("charts")
+        qtbot.waitUntil(lambda: set(page.panes.charts.main.keys()) == {RUNNING, DONE}, timeout=SLOW_MS)
+        assert page.color_of(RUNNING) != page.color_of(DONE)
+        runs.choose(RUNNING)
+        qtbot.keyClick(runs.tree, Qt.Key.Key_Space)
+        runs.choose(DONE)
+        assert page.panes.charts.main.keys() == [DONE]
+
+    def test_settings_and_sizes_are_remembered(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        page.panes.charts.toolbar.smooth.setValue(60)
+        page.panes.charts.next_x()
+        page.shutdown()
+        saved = page.app_state.prefs.get("monitor.charts")
+        assert saved["smoothing"] == 60 and saved["x"] == "relative"
+        assert set(page.app_state.prefs.get("monitor.sizes")) == {"runs", "pictures", "log"}
+
+
+class TestPictures:
+    def test_keys_walk_steps_and_samples(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, DONE)
+        pane = page.panes.pictures
+        qtbot.waitUntil(lambda: pane.view.image is not None, timeout=SLOW_MS)
+        assert pane.step_label.text() == "step 200" and pane.sample.count() == 4
+        assert pane.question.text() == "what colour is the ring?" and "of 64 tokens" in pane.kept.text()
+        qtbot.keyClick(pane, Qt.Key.Key_Left)
+        assert pane.step_label.text() == "step 180"
+        qtbot.keyClick(pane, Qt.Key.Key_Home)
+        assert pane.step_label.text() == "step 0" and not pane.back.isEnabled()
+        assert "right" in pane.answer.text() or "wrong" in pane.answer.text()
+        qtbot.keyClick(pane, Qt.Key.Key_Down)
+        assert "digit" in pane.question.text()
+        qtbot.keyClick(pane, Qt.Key.Key_End)
+        assert page.cursor_moment.following
+
+
+class TestResults:
+    def test_of_a_success(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, DONE)
+        view = page.panes.result
+        qtbot.waitUntil(lambda: view.facts is not None, timeout=SLOW_MS)
+        assert centre(page) is view and "98.4 %" in view.sentence.text()
+        assert view.lollipop.accessibleDescription().startswith("this selector 98.4 %; all tokens 99.6 %")
+        assert "full pass" in view.teacher.text()
+        view.copy_code.click()
+        assert QGuiApplication.clipboard().text().count("\n") == 2
+        view.copy_path.click()
+        assert QGuiApplication.clipboard().text().endswith("result/selector.safetensors")
+        page.set_mode("charts")
+        assert "98.4 %" in page.panes.header.status.whole
+
+    def test_the_next_step_asks_before_it_launches(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, DONE)
+        qtbot.waitUntil(lambda: page.panes.result.facts is not None, timeout=SLOW_MS)
+        started: list[list[str]] = []
+        page.app_state.launch_started.connect(started.append)
+        page.panes.result.launch.click()
+        box = page.acts.box
+        assert box is not None and "tokens.keep=2" in box.text() and box.defaultButton().text() == "Not now"
+        box.defaultButton().click()
+        assert started == []
+
+    def test_of_a_failure_cause_first_then_the_log_s_end(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, FAILED)
+        view = page.panes.result
+        qtbot.waitUntil(lambda: view.facts is not None, timeout=SLOW_MS)
+        assert "out of memory" in view.sentence.text()
+        assert view.tail.toPlainText().endswith("MemoryError") and view.trouble.isVisible()
+        assert not view.loading.isVisible() and not view.accuracies.isVisible()
+        view.open_log.click()
+        assert page.panes.log.expanded
+
+    def test_of_a_sweep_only_what_was_swept_the_best_marked(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        page.panes.runs.choose("sweep:s1")
+        view = page.panes.sweep
+        qtbot.waitUntil(lambda: view.model.rowCount() == 3, timeout=SLOW_MS)
+        assert centre(page) is view
+        headers = [view.model.horizontalHeaderItem(column).text() for column in range(view.model.columnCount())]
+        assert headers == ["tokens.keep", "eval/accuracy", "state"]
+        assert [view.model.item(row, 1).text() for row in range(3)] == ["91.0 %", "98.4 %", "98.5 %   best"]
+        assert "8 tokens 98.5 %, best" in view.chart.accessibleDescription()
+        view.table.selectRow(1)
+        view.table.activated.emit(view.model.index(1, 0))
+        assert page.run.experiment == "quickstart/keep-4"
+
+
+class TestActs:
+    def test_cancel_asks_and_says_what_remains(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        qtbot.waitUntil(lambda: bool(page.presenter.details.marks(RUNNING)), timeout=SLOW_MS)
+        page.panes.header.cancel.click()
+        box = page.acts.box
+        assert isinstance(box, QMessageBox) and "stay in the" in box.informativeText()
+        assert box.defaultButton().text() == "Keep running"
+        box.defaultButton().click()
+        assert page.run.state == "running"
+
+    def test_every_action_is_declared_once_and_runs(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        by_id = {action.id: action for action in page.actions()}
+        for name in ("log", "x", "logy", "before", "after", "sample", "follow", "reset", "result", "charts"):
+            assert by_id[f"monitor.{name}"].enabled()
+            by_id[f"monitor.{name}"].run()
+        assert by_id["monitor.cancel"].enabled()
+
+
+class TestLooks:
+    def test_every_control_has_a_name(self, show: Show, past: Path) -> None:
+        page = show(past, DONE)
+        nameless = []
+        for widget in page.findChildren(QWidget):
+            reachable = widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            if not reachable or isinstance(widget, QScrollBar | QLabel) or widget.objectName().startswith("qt_"):
+                continue
+            text = widget.text() if isinstance(widget, QAbstractButton) else ""
+            if not (widget.accessibleName() or text):
+                nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
+        assert nameless == []
+        assert page.findChildren(QComboBox) and page.findChildren(QLineEdit)
+
+    @pytest.mark.parametrize("scale", [1.0, 2.0])
+    def test_fits_and_switches_theme_live(
+        self, qtbot: QtBot, qapp: QApplication, show: Show, past: Path, scale: float
+    ) -> None:
+        holder = themes()
+        before = (holder.choice, holder.scale)
+        holder.install(qapp)
+        page = show(past, RUNNING)
+        wait_for_points(qtbot, page)
+        try:
+            holder.set_scale(scale)
+            page.resize(round(1200 * scale * 0.8), round(700 * scale * 0.8))
+            images = {}
+            for choice in ("light", "dark"):
+                holder.choose(choice)
+                qtbot.wait(50)
+                images[choice] = page.grab().toImage()
+            light, dark = (images[name].pixelColor(3, 3).lightness() for name in ("light", "dark"))
+            assert light > 200 > 60 > dark
+            assert page.minimumSizeHint().width() <= 1200 * scale
+        finally:
+            holder.choose(before[0])
+            holder.set_scale(before[1])
