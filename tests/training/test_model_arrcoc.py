@@ -158,6 +158,18 @@ def test_a_base_in_a_folder_of_the_hubs_format_is_loaded(tmp_path: Path) -> None
     assert parameters_hash(load_base(str(tmp_path / "copy")).model) == parameters_hash(load_base("tiny").model)
 
 
+def test_a_base_in_half_precision_is_read_and_its_selector_stays_in_single() -> None:
+    model = ArrCocQwen.from_base("tiny", dtype=torch.bfloat16)
+    pixels, texts, answers = samples("validation", 8)
+    seen = model.look(pixels)
+    asked = model.ask(texts, answers, seen.grid)
+    reading, teacher = model.read_all(seen, asked)
+    scores = model.scores(seen, asked)
+    assert seen.tokens.embeddings.dtype == torch.bfloat16 and scores.dtype == teacher.dtype == torch.float32
+    assert reading.right.float().mean() > 0.8
+    distillation_loss(scores, teacher).backward()
+
+
 def test_a_mixture_of_experts_is_read_by_the_same_code(tmp_path: Path) -> None:
     config = json.loads((TINY_FOLDER / "config.json").read_text())
     text = config["text_config"] | {

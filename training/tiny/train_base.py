@@ -153,6 +153,7 @@ class Trainer:
 def model_card(trainer: Trainer, accuracy: float) -> str:
     """README.md of the folder, in Markdown."""
     size = sum(parameter.numel() for parameter in trainer.model.parameters())
+    pictures = EVALUATION_BATCHES * BATCH
     stages = "; ".join(f"{s.name} {s.steps:,} steps at {s.learning_rate:g}" for s in STAGES)
     return f"""# The tiny base
 
@@ -166,7 +167,7 @@ A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters
 - **Training**: seed {trainer.seed}, {BATCH} pictures a step, AdamW; {stages}.
   From three pictures in five some tokens were hidden, and "nothing" was the right answer about what could not be
   seen. Loss and accuracy of every step are in `{LOG}`; a test runs the first steps again and compares.
-- **Accuracy** with all 64 tokens: {accuracy:.2%} of the 12 questions about each of {EVALUATION_BATCHES * BATCH:,} held-out pictures.
+- **Accuracy** with all 64 tokens: {accuracy:.2%} of the 12 questions about each of {pictures:,} held-out pictures.
 - **Limits**: it learned with tokens hidden, so it bears their loss better than a base that never did; what is
   measured on it says nothing about how a real base bears it.
 """
