@@ -24,6 +24,7 @@ class HelpSheet(QDialog):
         grid.setHorizontalSpacing(theme().px(24))
         grid.setVerticalSpacing(theme().px(6))
         grid.setColumnStretch(1, 1)
+        grid.setContentsMargins(*[theme().px(14)] * 4)
         for scope in dict.fromkeys(action.scope for action in actions):
             self._section(grid, SCOPE_TITLES.get(scope, scope.capitalize()), [a for a in actions if a.scope == scope])
         grid.setRowStretch(grid.rowCount(), 1)

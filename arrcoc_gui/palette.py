@@ -14,6 +14,7 @@ from PySide6.QtCore import QAbstractListModel, QEvent, QModelIndex, QObject, QPe
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QDialog,
+    QLabel,
     QLineEdit,
     QListView,
     QStyle,
@@ -33,6 +34,7 @@ MATCHES = Qt.ItemDataRole.UserRole + 1
 KIND = Qt.ItemDataRole.UserRole + 2
 HINT = Qt.ItemDataRole.UserRole + 3
 RUNS_SHOWN = 50
+ROWS_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,13 @@ class CommandPalette(QDialog):
         space = theme().px(8)
         layout.setContentsMargins(space, space, space, space)
         layout.addWidget(self.line)
+        self.none = QLabel("Nothing matches")
+        self.none.setProperty("look", "muted")
+        self.none.setContentsMargins(space, 0, 0, space)
         layout.addWidget(self.list)
+        layout.addWidget(self.none)
         width = min(theme().px(620), parent.width() - 2 * space)
-        self.resize(width, min(theme().px(420), parent.height() - 2 * space))
+        self.setFixedWidth(width)
         corner = parent.mapToGlobal(parent.rect().topLeft())
         self.move(corner.x() + (parent.width() - width) // 2, corner.y() + theme().px(64))
         self._search("")
@@ -171,6 +177,12 @@ class CommandPalette(QDialog):
     def _search(self, text: str) -> None:
         self.model.show_matches(text, self._found)
         self.list.setCurrentIndex(self.model.index(0))
+        # As high as what there is, so that few matches do not hang in the air.
+        self.list.setVisible(self.model.rowCount() > 0)
+        self.none.setVisible(self.model.rowCount() == 0)
+        rows = min(max(self.model.rowCount(), 1), ROWS_SHOWN)
+        self.list.setFixedHeight(rows * theme().px(30) + theme().px(8))
+        self.adjustSize()
 
     def _choose(self) -> None:
         index = self.list.currentIndex()

@@ -61,7 +61,7 @@ QPushButton[look="quiet"], QToolButton[look="quiet"] { background: transparent; 
 QPushButton[look="quiet"]:hover, QToolButton[look="quiet"]:hover { background: $hover; }
 QPushButton[look="quiet"]:focus, QToolButton[look="quiet"]:focus { border: 2px solid $accent; }
 QPushButton[look="link"] { background: transparent; border: 2px solid transparent; color: $accent; padding: $2 0;
-    text-align: left; min-height: 0; }
+    text-align: left; min-height: $18; }
 QPushButton[look="link"]:hover { text-decoration: underline; }
 QPushButton[look="link"]:focus { border: 2px solid $accent; }
 
@@ -86,6 +86,8 @@ QTableView { gridline-color: transparent; }
 
 QScrollArea, QScrollArea > QWidget > QWidget[look="page"] { background: transparent; }
 QScrollArea { border: 2px solid transparent; }
+QScrollArea[look="bare"] > QWidget > QWidget { background: transparent; }
+QDialog#palette { background: $surface; border: 1px solid $line; }
 QScrollBar:vertical { background: transparent; width: $10; margin: 0; }
 QScrollBar:horizontal { background: transparent; height: $10; margin: 0; }
 QScrollBar::handle { background: $scroll; border-radius: $3; margin: $2; }

@@ -92,9 +92,9 @@ class Detail(QFrame):
         self.compare = ComboBox()
         self.compare.setAccessibleName("Compare with another experiment")
         self.compare.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.compare.setMinimumContentsLength(16)
+        self.compare.setMinimumContentsLength(12)
         self.compare.currentIndexChanged.connect(lambda _: self._fill())
-        self.differences = QLabel()
+        self.differences = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.differences.setProperty("look", "muted")
         self.sheet = SheetView()
         self.sheet.opened.connect(self.opened)
@@ -165,7 +165,7 @@ class Detail(QFrame):
         self.sheet.sheet.show_sheet(row.key, rows, other.name if other is not None else "")
         count = sum(r.changed for r in rows)
         what = "not the default" if beside is None else "different"
-        self.differences.setText(
+        self.differences.set_full_text(
             f"{count} in bold: {what}" if count else f"all values are the {'defaults' if beside is None else 'same'}"
         )
         self._fill_plan(row)
@@ -197,8 +197,7 @@ class Detail(QFrame):
         label.setBuddy(self.compare)
         bar.addWidget(label)
         bar.addWidget(self.compare)
-        bar.addWidget(self.differences)
-        bar.addStretch()
+        bar.addWidget(self.differences, stretch=1)
         tab = QWidget()
         layout = QVBoxLayout(tab)
         layout.setContentsMargins(0, theme().px(8), 0, 0)

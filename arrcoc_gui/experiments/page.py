@@ -7,6 +7,7 @@ background; the page keeps selection, expansion and scroll.
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -29,6 +30,8 @@ from arrcoc_gui.experiments.table_view import ExperimentTree
 from arrcoc_gui.experiments.watching import FilesWatcher
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
+
+BESIDE_LEAST = 860  # pixels at 100 % below which list and sheet stand one above the other
 
 
 class ExperimentsPage(QWidget):
@@ -230,6 +233,18 @@ class ExperimentsPage(QWidget):
         self.state.launch_started.connect(self._launch_started)
         self.state.launch_ended.connect(self._launch_ended)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Side by side where there is room for both, else one above the other (a large scale on a small screen)."""
+        super().resizeEvent(event)
+        wide = self.width() >= theme().px(BESIDE_LEAST)
+        self.split.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+        edge = theme().px(12)
+        for side, (left, top, right, bottom) in (
+            (0, (edge, edge, 0, edge) if wide else (edge, edge, edge, 0)),
+            (1, (0, edge, edge, edge) if wide else (edge, 0, edge, edge)),
+        ):
+            self.split.widget(side).layout().setContentsMargins(left, top, right, bottom)
+
     def _lay_out(self) -> None:
         look = theme()
         edge = look.px(12)
@@ -243,7 +258,7 @@ class ExperimentsPage(QWidget):
         column.addLayout(bar)
         column.addWidget(self.tree, stretch=1)
         column.addWidget(self.empty, stretch=1)
-        split = QSplitter(Qt.Orientation.Horizontal)
+        self.split = split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)
         split.addWidget(left)
         right = QWidget()

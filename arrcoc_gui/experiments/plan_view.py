@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
 from arrcoc_core.formatting import UNKNOWN, duration, money
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.labels import ElidedLabel
 
 if TYPE_CHECKING:
     from arrcoc_core.planning import Plan
@@ -49,7 +50,9 @@ class PlanView(QScrollArea):
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setAccessibleName("Plan")
+        self.setProperty("look", "bare")
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._lines: list[tuple[str, str, str]] = []
         self.show_lines([])
 
@@ -68,9 +71,10 @@ class PlanView(QScrollArea):
         for row, (title, text, look) in enumerate(lines):
             label = QLabel(title)
             label.setProperty("look", "muted")
-            value = QLabel(text)
+            # A long word without a space could not be broken: it is shortened, and whole in its tool tip.
+            value = ElidedLabel(text) if look == "mono" else QLabel(text)
             value.setProperty("look", look)
-            value.setWordWrap(True)
+            value.setWordWrap(look != "mono")
             value.setTextFormat(Qt.TextFormat.PlainText)
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QBrush, QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QBrush, QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QTableView, QWidget
 
 from arrcoc_gui.experiments.sheet import SheetRow, changed_paths
@@ -137,11 +137,20 @@ class SheetView(QTableView):
     def _lay_out(self) -> None:
         look = theme()
         self.verticalHeader().setDefaultSectionSize(look.px(22))
+        # Beside another experiment the source gives way: it is in the tool tip as well.
         self.setColumnHidden(OTHER, not self.sheet.other)
+        self.setColumnHidden(SOURCE, bool(self.sheet.other))
         header = self.horizontalHeader()
         header.setMinimumSectionSize(look.px(60))
         metrics = QFontMetrics(look.font("mono_small", bold=True))
         longest = max((len(row.label) + 2 for row in self.sheet.rows), default=12)
-        header.resizeSection(FIELD, metrics.horizontalAdvance("m") * longest + look.px(18))
-        header.resizeSection(VALUE, look.px(118))
-        header.resizeSection(OTHER, look.px(118))
+        width = max(self.viewport().width(), look.px(200))
+        field = metrics.horizontalAdvance("m") * longest + look.px(18)
+        share, most = (0.29, 0.42) if self.sheet.other else (0.27, 0.50)
+        header.resizeSection(FIELD, round(min(field, width * most)))
+        header.resizeSection(VALUE, round(width * share))
+        header.resizeSection(OTHER, round(width * share))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._lay_out()

@@ -27,8 +27,8 @@ from arrcoc_gui.widgets.labels import badge_size, paint_badge
 
 Index = QModelIndex | QPersistentModelIndex
 # What gives way first when the name has too little room: all of it stands in the sheet beside as well.
-YIELDING = (TARGET, MODEL, DATA)
-NAME_LEAST, WIDEST = 170, 150
+YIELDING = (TARGET, MODEL, DATA, ESTIMATE, KEEPS)
+NAME_LEAST, WIDEST = 190, 150
 
 
 class SearchProxy(QSortFilterProxyModel):

@@ -58,17 +58,18 @@ def load_home(root: Path, runs: Sequence[Run], discovery: Discovery | None) -> H
         live={line.run_id: live_view(by_id[line.run_id]) for line in summary.running[:BANDS]},
         ended={r.run_id: ago(by_id[r.run_id].ended_at, now) for r in summary.recent},
         newcomer=not runs,
-        facts="" if runs else first_launch(root),
+        facts="" if runs or discovery is None else first_launch(root, discovery),
     )
 
 
-def first_launch(root: Path) -> str:
+def first_launch(root: Path, discovery: Discovery) -> str:
     """Time and cost of `quickstart`; "" where it cannot be planned (the launch then says why)."""
     from arrcoc_core.api import plan
     from arrcoc_core.errors import ArrcocError
 
     try:
-        return plan("quickstart", root=root).headline
+        experiment = discovery.find("quickstart").experiment
+        return plan(experiment, root=root).headline if experiment is not None else ""
     except ArrcocError:
         return ""
 

@@ -28,6 +28,7 @@ class HomePage(QWidget):
         self._task: Task | None = None
         self._again = False
         self._asked = False
+        self._last_failure = ""
         self.bands: dict[str, Band] = {}
         self.feed = HomeFeed(self)
         self.quiet = text_label("Looking at your runs …", "muted")
@@ -39,7 +40,7 @@ class HomePage(QWidget):
         self._lay_out()
         self._connect()
         self._timer = QTimer(self, interval=REFRESH_MS)
-        self._timer.timeout.connect(self.refresh)
+        self._timer.timeout.connect(self._tick)
         if state.runs_loaded:
             self.refresh()
 
@@ -84,7 +85,13 @@ class HomePage(QWidget):
             lambda: load_home(root, runs, discovery), self._show, self._failed, self, name="reading the results"
         )
 
+    def _tick(self) -> None:
+        """Only what runs changes without the store saying so."""
+        if self.bands:
+            self.refresh()
+
     def _show(self, view: HomeView) -> None:
+        self._last_failure = ""
         summary = view.summary
         self.welcome.setVisible(view.newcomer)
         self.welcome.set_facts(view.facts)
@@ -119,7 +126,9 @@ class HomePage(QWidget):
 
     def _failed(self, error: Exception) -> None:
         self._again = False
-        self.state.report(error)
+        if str(error) != self._last_failure:  # the same one each second is one banner
+            self._last_failure = str(error)
+            self.state.report(error)
 
     def _launching(self, names: list[str]) -> None:
         self.welcome.set_launching(True)
