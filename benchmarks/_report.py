@@ -18,10 +18,18 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join([first, *rest]))
 
 
-def finish(name: str, ratios: Mapping[str, float], bars: Mapping[str, float], *, more: Mapping[str, object]) -> int:
-    """Print the JSON line; each ratio must be at most its bar. Returns the exit code: 1 when one falls short."""
-    ok = all(ratios[key] <= bar for key, bar in bars.items())
+def finish(
+    name: str,
+    ratios: Mapping[str, float],
+    bars: Mapping[str, float],
+    *,
+    more: Mapping[str, object] | None = None,
+    at_least: bool = False,
+) -> int:
+    """Print the JSON line; each ratio must be at most its bar (`at_least`: at least). Returns the exit code: 1 when
+    one falls short."""
+    ok = all(ratios[key] >= bar if at_least else ratios[key] <= bar for key, bar in bars.items())
     rounded = {key: round(value, 3) for key, value in ratios.items()}
     sys.stdout.flush()
-    print(json.dumps({"name": name, "ratios": rounded, "bars": dict(bars), "ok": ok, **more}))
+    print(json.dumps({"name": name, "ratios": rounded, "bars": dict(bars), "ok": ok, **(more or {})}))
     return 0 if ok else 1
