@@ -71,11 +71,11 @@ def pin(dataset: str) -> str:
     if dataset == "synthetic" or Path(dataset).is_dir() or "@" in dataset:
         return dataset
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
         return f"{dataset}@{HfApi().dataset_info(dataset).sha}"
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
+    except (OSError, HTTPError, HFValidationError) as error:
         raise ConfigError(
             f"cannot look up the data set {dataset!r}: {error}",
             remedy='Check the name and the connection, or pin it yourself as "name@revision" to use a downloaded copy.',

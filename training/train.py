@@ -28,16 +28,16 @@ if not __package__:  # run as a file: this folder must not be where modules are 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import gc
 import math
 import resource
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from arrcoc_core.encoding import encode
 from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
-from arrcoc_core.experiment import Experiment
-from arrcoc_core.stored import load_experiment, save_experiment
+from arrcoc_core.stored import load_experiment
 from training.checkpoints import Checkpoint, DiskStore, latest, save
 from training.devices import (
     World,
@@ -48,15 +48,15 @@ from training.devices import (
     make_repeatable,
     ranks_to_start,
 )
-from training.progress import Clock, Story, duration, utc_now
+from training.foreground import foreground_run
+from training.progress import Clock, Story, duration
 from training.ranks import run_ranks
+from training.results import leave_exit_code, leave_result
 from training.signals import STOPPED_EXIT_CODE, StopRequest
 from training.tracking import NoTracker, Row, Tracker
 
 if TYPE_CHECKING:
     import torch
-
-    from training.model.arrcoc_qwen import ArrCocQwen
 
 MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
 
@@ -66,6 +66,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m training.train RUN_DIRECTORY | EXPERIMENT_NAME", file=sys.stderr)
         return 2
+    gc.disable()  # until all is loaded: the libraries make millions of objects that stay
     stop, world = StopRequest(), World.from_environment()
     code, directory = 1, Path(sys.argv[1])
     try:
@@ -118,9 +119,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     make_repeatable(threads, device)
     join_world(world, device)
     on = f"{threads} processor thread{'s' if threads > 1 else ''}" if device.type == "cpu" else str(device)
-    story.say(
-        f"computing on {on}{' in bfloat16' if training.bf16 else ''}" + (f" x {world.size}" if world.size > 1 else "")
-    )
+    several = f", {world.size} ranks" if world.size > 1 else ""
+    story.say(f"computing on {on}{several}{' in bfloat16' if training.bf16 else ''}")
 
     # What: the frozen base with a new selector in front of it.
     story.progress("loading model")
@@ -132,6 +132,11 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
     model = ArrCocQwen.from_base(name, seed=training.seed, device=device, dtype=stored_precision)
     base_hash = parameters_hash(model.base.model)
+    if saved and saved.state["base"] != base_hash:
+        raise CheckpointError(
+            f"the checkpoint at step {saved.step} was trained with a base {name} of other parameters",
+            remedy="Restore the base's files, or launch a new run.",
+        )
     parameters = list(model.selector.parameters())
     story.say(
         f"base {name}: {_count(model.base.model.parameters())} parameters, frozen, sha256 {base_hash[:16]}…; "
@@ -201,6 +206,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             story.progress("saving", step, eta_s=clock.left(step))
             state = {
                 "fingerprint": resolved.fingerprint,
+                "base": base_hash,
                 "threads": threads,
                 "dataset": dataset,
                 "references": evaluator.references,
@@ -225,6 +231,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     else:
         first = 0
         report(evaluate(0))
+
+    gc.enable()
 
     # The loop.
     batches = load_batches(
@@ -260,8 +268,6 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             part.backward()
             loss += part.item()
         loss = sum_over_ranks(parameters, loss, world)
-        if not math.isfinite(loss):
-            raise RunError(f"the loss is {loss} at step {step}", remedy="Lower train.learning_rate.")
         torch.nn.utils.clip_grad_norm_(parameters, MOST_GRADIENT)
         optimizer.step()
         scheduler.step()
@@ -271,7 +277,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         row = None
         if step % experiment.evaluation.every_n_steps == 0 or step == total:
             row = evaluate(step)
-        if row or step == 1 or step % experiment.logging.every_n_steps == 0:
+        sound = math.isfinite(loss)
+        if row or step == 1 or step % experiment.logging.every_n_steps == 0 or not sound:
             learned = {"train/loss": loss, "train/learning_rate": learning_rate}
             facts = {
                 "perf/step_s": seconds,
@@ -280,8 +287,10 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             }
             evaluated = row.values if row else {}
             report(Row(step, {**learned, **facts, **tokens, **evaluated}, row.pictures if row else ()))
+        if not sound:
+            raise RunError(f"the loss is {loss} at step {step}", remedy="Lower train.learning_rate.")
         story.progress("training", step, samples_per_s=per_step / seconds, eta_s=clock.left(step))
-        if clock.worth_a_line(step):
+        if not row and clock.worth_a_line(step):
             story.say(f"step {step}/{total}: loss {loss:.4f}, {duration(clock.left(step))} left")
         if step % experiment.checkpoints.save_every_n_steps == 0 or step == total:
             checkpoint(step)
@@ -295,12 +304,10 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         raise RunError("the frozen base's parameters changed during training", remedy="This is a defect: report it.")
     if world.rank == 0:
         leave_result(model, directory / "result", experiment, summary)
-        story.say(f"the selector is in {directory / 'result'}")
     story.summary(summary)
+    right = f"{summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens"
+    story.say(f"done: {right}; the selector is in {directory / 'result'}")
     tracker.finish(summary, 0)
-    story.say(
-        f"done: {summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens; see {directory / 'result'}"
-    )
     story.progress("done", total, eta_s=0.0)
     leave_world(world)
     return 0
@@ -342,58 +349,6 @@ def memory_gb(device: torch.device) -> float:
 
         return torch.cuda.max_memory_allocated(device) / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-
-
-def leave_result(model: ArrCocQwen, directory: Path, experiment: Experiment, summary: Mapping[str, float]) -> None:
-    """Write the selector, what to know about it and how to load it; the marker DONE last."""
-    model.save_pretrained(directory)
-    lines = "\n".join(
-        f"| {name} | {summary[name]:.4g} |" for name in sorted(summary) if name.startswith(("eval/", "tokens/"))
-    )
-    readme = f"""# Selector of {experiment.name}
-
-Keeps {experiment.tokens.keep} visual tokens per picture for {experiment.model.base}, which itself is unchanged.
-
-```python
-from training.model.arrcoc_qwen import ArrCocQwen
-model = ArrCocQwen.from_pretrained({str(directory)!r})
-print(model.answer(picture, question, keep={experiment.tokens.keep}).text)  # picture: RGB array or PIL image
-```
-
-| metric | value |
-|---|---|
-{lines}
-"""
-    (directory / "README.md").write_text(readme, encoding="utf-8")
-    (directory / "DONE").write_text(f"{utc_now()}\n", encoding="utf-8")
-
-
-def foreground_run(name: str) -> Path:
-    """A run directory for the experiment `name`, outside of the run store."""
-    from arrcoc_core.discovery import discover
-    from arrcoc_core.resolving import resolve
-    from arrcoc_core.settings import find_root, load_settings, state_dir
-
-    root = find_root()
-    experiment = discover(root).find(name).experiment
-    resolved = resolve(experiment, load_settings(root))
-    slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    directory = state_dir(root) / "foreground" / f"{slug}-{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}"
-    directory.mkdir(parents=True)
-    save_experiment(resolved, directory)
-    print(f"training {name} in the foreground; everything is written to {directory}", flush=True)
-    return directory
-
-
-def leave_exit_code(directory: Path, code: int) -> None:
-    """The last act: tell whoever started this, also when they are gone and another has taken their place."""
-    attempt = os.environ.get("ARRCOC_ATTEMPT")
-    if attempt and directory.is_dir():
-        marker = directory / "logs" / f"attempt-{attempt}.exit"
-        marker.parent.mkdir(exist_ok=True)
-        temporary = marker.with_suffix(".partial")
-        temporary.write_text(str(code), encoding="utf-8")
-        temporary.replace(marker)
 
 
 def _count(parameters: Iterable[torch.nn.Parameter]) -> str:

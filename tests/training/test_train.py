@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -215,6 +216,24 @@ def test_an_experiment_that_was_changed_under_its_checkpoints(
     trainer = start_trainer(run)
     assert trainer.wait() == 1
     assert "belongs to configuration" in trainer.said
+
+
+def test_in_the_foreground_without_the_store(project: Path) -> None:
+    (project / "experiments" / "short.py").write_text(
+        "from arrcoc_core import Data, Evaluation, Experiment, Local\n"
+        "short = Experiment(name='short', data=Data(dataset='synthetic', max_train_samples=96), "
+        "evaluation=Evaluation(samples=8), compute=Local(device='cpu'))\n"
+    )
+    command = [sys.executable, "training/train.py"]
+    done = subprocess.run([*command, "short"], cwd=project, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    (run,) = (project / ".arrcoc" / "foreground").glob("short-*")
+    assert str(run) in done.stdout
+    assert (run / "result" / "DONE").exists()
+
+    unknown = subprocess.run([*command, "shrot"], cwd=project, capture_output=True, text=True, timeout=240)
+    assert unknown.returncode == 2
+    assert "shrot" in unknown.stderr
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
