@@ -140,7 +140,7 @@ DARK = Theme(
     good="#62cf92",
     warn="#e3b05a",
     bad="#ff8f86",
-    flash="#4d4520",
+    flash="#453d1a",
     hover="#282c31",
     series=(
         "#4fa8e8",
