@@ -30,6 +30,11 @@ def duration(seconds: float | None, *, short: bool = False) -> str:
     return f"{days} d" if short else f"{days} d {hours} h"
 
 
+def time_left(seconds: float | None) -> str:
+    """ "about 2 min left"; nothing while it is not known, or when the estimate has run out before the work."""
+    return f"about {duration(seconds, short=seconds > 100)} left" if seconds is not None and seconds >= 1 else ""
+
+
 def money(dollars: float | None) -> str:
     """Dollars: "$0", "$0.09", "$13.20"."""
     if dollars is None or not math.isfinite(dollars):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from arrcoc_core.formatting import ago, duration, literal, metric, number, percent, plural, points
+from arrcoc_core.formatting import ago, duration, literal, metric, number, percent, plural, points, time_left
 
 if TYPE_CHECKING:
     from arrcoc_core.discovery import Discovery
@@ -302,11 +302,18 @@ def _next_step(run: RunLike) -> NextStep:
         return _launch("Evaluate more often, so that the run says what it reaches.", run, "evaluation.every_n_steps=50")
     full = run.summary.get(FULL, 1.0)
     shuffled = run.summary.get("eval/accuracy_shuffled_question")
+    lost = round(100 * (full - accuracy), 1)
+    loses = f"It loses {lost} points to all tokens" if lost > 0 else "It loses nothing to all tokens"
+    if full < 0.5:
+        return NextStep(
+            f"Even with every token the base answers only {percent(full)} right: look at its data and its base.",
+            f"arrcoc show {name}",
+        )
     if full - accuracy <= 0.02:
         if keep == 1:
             return NextStep("One token is enough here: try harder data.", f"arrcoc new harder --from {name}")
         return _launch(
-            f"It loses {points(full - accuracy).lstrip('+-')} to all tokens: try half as many, {keep // 2} of {total}.",
+            f"{loses}: try half as many, {keep // 2} of {total}.",
             run,
             f"tokens.keep={keep // 2}",
         )
@@ -318,7 +325,7 @@ def _next_step(run: RunLike) -> NextStep:
         )
     if total and 2 * keep <= total:
         return _launch(
-            f"It loses {points(full - accuracy).lstrip('+-')} to all tokens: try twice as many, {2 * keep} of {total}.",
+            f"{loses}: try twice as many, {2 * keep} of {total}.",
             run,
             f"tokens.keep={2 * keep}",
         )
@@ -437,7 +444,7 @@ def _running_line(run: RunLike, now: datetime) -> RunningLine:
     progress = run.progress
     step, total = (progress.step, progress.total_steps) if progress is not None else (0, 0)
     eta = run.eta_s
-    left = f", about {duration(eta, short=True)} left" if eta is not None and run.state == "running" else ""
+    left = f", {time_left(eta)}" if time_left(eta) and run.state == "running" else ""
     since = f", queued {ago(run.created_at, now)}" if run.state == "queued" else ""
     return RunningLine(
         run_id=run.id,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from arrcoc_core.cli.terminal import height, paint, paint_state, progress_bar, shorten, sparkline, width
-from arrcoc_core.formatting import duration, metric, number, percent
+from arrcoc_core.formatting import duration, metric, number, percent, time_left
 from arrcoc_core.results import ACCURACY, REFERENCES, elapsed_s, state_word
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def run_frame(run: Run, metrics: RunMetrics, tail: Callable[[int], Sequence[str]
 def sweep_frame(sweep: SweepRun) -> list[str]:
     """The frame of a sweep: the whole, then a line a run."""
     columns = width()
-    eta = sweep.eta_s
-    left = f"  about {duration(eta)} left" if eta is not None and not sweep.finished else ""
+    left = f"  {time_left(sweep.eta_s)}" if not sweep.finished else ""
     lines = [
         f"{paint(sweep.name, 'bold')}  {paint_state(sweep.state)}",
         f"{progress_bar(sweep.progress, min(30, columns // 3))} {round(100 * sweep.progress):3d} %{left}",
@@ -65,9 +64,9 @@ def progress_line(run: Run) -> str:
         parts.append(f"attempt {len(run.attempts)}")
     if ACCURACY in run.summary:
         parts.append(f"accuracy {percent(run.summary[ACCURACY])}")
-    if run.eta_s is not None and run.state == "running":
-        parts.append(f"about {duration(run.eta_s)} left")
-    return "  ".join(parts)
+    if run.state == "running":
+        parts.append(time_left(run.eta_s))
+    return "  ".join(part for part in parts if part)
 
 
 def _headline(run: Run, now: datetime) -> str:
@@ -84,7 +83,7 @@ def _progress(run: Run, columns: int) -> str:
     share = f" {round(100 * progress.fraction):3d} %" if progress.fraction is not None else ""
     steps = f"  step {progress.step:,} of {progress.total_steps:,}" if progress.total_steps else ""
     phase = f"  {progress.phase}" if progress.phase != "training" else ""
-    left = f"  about {duration(run.eta_s)} left" if run.eta_s is not None and not run.finished else ""
+    left = f"  {time_left(run.eta_s)}" if not run.finished else ""
     speed = f"  {number(progress.samples_per_s)} samples/s" if progress.samples_per_s else ""
     return f"{progress_bar(progress.fraction, min(30, columns // 3))}{share}{steps}{phase}{left}{speed}"
 

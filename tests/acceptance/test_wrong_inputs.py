@@ -132,7 +132,7 @@ def test_wrong_usage(run: Arrcoc, project: Path) -> None:
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     assert "arrcoc launch" in run("lunch").stderr
-    assert_refused(run("monitor", "no-such-run"), project, "no-such-run")
+    assert_refused(run("monitor", "no-such-run"), project, "no runs")
     assert_refused(run("monitor"), project, "arrcoc launch quickstart")
     assert_refused(run("cancel"), project, "Which run")
     assert_refused(run("launch", "quickstart", "--set", "tokens.keep=4", "one", "two"), project, "one")
