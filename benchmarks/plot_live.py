@@ -114,7 +114,7 @@ def measure(app: QApplication, runs: int, points: int, *, frames: int) -> dict[s
     area = variants["naive"].window.getViewBox().screenGeometry()  # type: ignore[union-attr]
     for variant in variants.values():
         if isinstance(variant.window, Chart):  # the same width of curves: the labels beside them are extra
-            margins = SIZE[0] - variant.window._area(theme()).width()
+            margins = SIZE[0] - variant.window.curve_area().width()
             variant.window.resize(round(area.width() + margins), SIZE[1])
         app.processEvents()
         variant.frame()

@@ -11,6 +11,8 @@ points themselves. NaN and infinities are left out of the extremes; `Pyramid.gap
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -147,25 +149,31 @@ class Pyramid:
     def _unfinished(self, level: int) -> tuple[float, float]:
         """The extremes of the points behind the last whole bucket of a level."""
         covered = (self._count >> level) << level
-        lows, highs = [np.nan], [np.nan]
+        lows: list[float] = []
+        highs: list[float] = []
         for below in range(level - 1, BASE - 1, -1):
             bucket = covered >> below
             if self._count >> below > bucket:
-                lows.append(self._low[below - BASE].array[bucket])
-                highs.append(self._high[below - BASE].array[bucket])
+                lows.append(self._low[below - BASE].array.item(bucket))
+                highs.append(self._high[below - BASE].array.item(bucket))
                 covered = (bucket + 1) << below
-        rest = self._values[covered : self._count]
-        rest = rest[np.isfinite(rest)]
-        if len(rest):
-            lows.append(float(rest.min()))
-            highs.append(float(rest.max()))
-        return float(np.fmin.reduce(lows)), float(np.fmax.reduce(highs))
+        rest = self._values[covered : self._count].tolist()
+        lows = [value for value in lows + rest if math.isfinite(value)]
+        highs = [value for value in highs + rest if math.isfinite(value)]
+        return min(lows, default=math.nan), max(highs, default=math.nan)
 
     def range(self, start: int, stop: int) -> tuple[float, float]:
-        """The least and the greatest finite value in [start, stop); (nan, nan) when there is none."""
-        _, values = self.query(start, stop, 256)
-        values = values[np.isfinite(values)]
-        return (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
+        """The least and the greatest finite value in [start, stop), widened to whole buckets of at most a 128th of
+        it; (nan, nan) when there is none."""
+        start, stop = max(0, start), min(self._count, stop)
+        level = max(0, (stop - start - 1) // 128).bit_length()
+        if level < BASE or stop >> level >= self._low[level - BASE].count:
+            _, values = self.query(start, stop, 128)
+            values = values[np.isfinite(values)]
+            return (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
+        part = slice(start >> level, (stop + (1 << level) - 1) >> level)
+        at = level - BASE
+        return float(np.fmin.reduce(self._low[at].array[part])), float(np.fmax.reduce(self._high[at].array[part]))
 
 
 def _fold(extreme: np.ufunc, grid: Floats) -> Floats:

@@ -12,10 +12,10 @@ a double click shows all. Keys: left and right move the cursor (Shift: ten point
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QFontMetricsF,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -31,6 +31,7 @@ from arrcoc_core.metrics.series import Series
 from arrcoc_gui.plotting import painting
 from arrcoc_gui.plotting.curve import PyramidCurve
 from arrcoc_gui.plotting.grid import XMode, position_text
+from arrcoc_gui.plotting.labels import EndLabel
 from arrcoc_gui.plotting.model import ChartModel
 from arrcoc_gui.plotting.view import View, zoomed
 from arrcoc_gui.theme import Theme, theme, themes
@@ -60,6 +61,7 @@ class Chart(QWidget):
         self._still: QPixmap | None = None  # the layer that does not change with the cursor
         self._view = View(QRectF())
         self._x_ticks: list[painting.Tick] = []
+        self._labels: list[EndLabel] = []  # without a cursor
         self._cursor: float | None = None
         self._hovering = False
         self._pinned = self._highlighted = self._near = ""
@@ -206,6 +208,10 @@ class Chart(QWidget):
         """The x range that is shown."""
         return self._current_view().x
 
+    def curve_area(self) -> QRectF:
+        """The rectangle of the curves, in pixels of the widget."""
+        return self._current_view().area
+
     def set_x_range(self, low: float, high: float) -> None:
         """Shows this part of x."""
         self._show((low, high), None)
@@ -266,10 +272,12 @@ class Chart(QWidget):
         pixmap.fill(look.color("surface"))
         painter = QPainter(pixmap)
         model = self.model
-        self._view = view = model.view(self._area(look))
+        rough = model.view(QRectF(0, 0, max(1, self.width()), max(1, self.height() - look.px(60))))
+        self._labels = model.end_labels(rough, look, None, "")
+        self._view = view = replace(rough, area=self._area(look, rough))
         if model.has_points:
-            self._x_ticks, y_ticks = model.ticks(view, look)
-            painting.paint_grid(painter, look, view, self._x_ticks, y_ticks)
+            self._x_ticks = model.x_ticks(view, look)
+            painting.paint_grid(painter, look, view, self._x_ticks, model.y_ticks(view, look))
             clip = view.area.adjusted(0, -look.px(4), 0, look.px(2))
             painter.setClipRect(clip)
             painting.paint_references(painter, look, view, list(model.references.values()))
@@ -301,7 +309,8 @@ class Chart(QWidget):
         chip = painting.cursor_chip(look, view, cursor, text) if cursor is not None else None
         painting.paint_x_labels(painter, look, view, self._x_ticks, chip)
         points = model.values_at(cursor) if cursor is not None else []
-        painting.paint_labels(painter, look, view, model.end_labels(view, look, cursor, strong), self.width() - 2)
+        labels = model.end_labels(view, look, cursor, strong)
+        painting.paint_labels(painter, look, view, labels, self.width() - 2)
         if cursor is None or chip is None:
             return
         dots = [
@@ -316,22 +325,18 @@ class Chart(QWidget):
             shown = rows[:VALUES_SHOWN]
             painting.paint_values(painter, look, view, view.px(cursor), shown, len(rows) - len(shown), strong)
 
-    def _area(self, look: Theme) -> QRectF:
+    def _area(self, look: Theme, rough: View) -> QRectF:
         """The rectangle of the curves: what the labels at the left, below and at the right leave."""
-        model = self.model
         top = look.px(34) if self._title else look.px(14)
-        metrics = QFontMetricsF(look.font("small"))
-        rough = View(QRectF(0, 0, max(1, self.width()), max(1, self.height() - top)))
-        rough = model.view(rough.area)
-        widest = max((metrics.horizontalAdvance(tick.text) for tick in model.ticks(rough, look)[1]), default=0.0)
-        left = max(widest, metrics.horizontalAdvance("0.000")) + look.px(16)
-        right = painting.label_width(look, model.end_labels(rough, look, None, ""), self.width())
+        widest = max((painting.advance(look, tick.text) for tick in self.model.y_ticks(rough, look)), default=0.0)
+        left = max(widest, painting.advance(look, "0.000")) + look.px(16)
+        right = painting.label_width(look, self._labels, self.width())
         area = QRectF(left, top, self.width() - left - right, self.height() - top - look.px(28))
         return area if area.width() > 8 and area.height() > 8 else QRectF(left, top, 8, 8)
 
     def _current_view(self) -> View:
         if self._still is None:
-            self._view = self.model.view(self._area(self._current_theme()))
+            self._still = self._paint_still(self._current_theme())
         return self._view
 
     def _current_theme(self) -> Theme:

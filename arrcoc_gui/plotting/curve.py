@@ -19,6 +19,7 @@ from arrcoc_core.metrics.series import Series
 from arrcoc_gui.plotting.grid import XMode
 
 Floats = NDArray[np.float64]
+_FAR = 2**62
 
 
 @dataclass
@@ -32,6 +33,8 @@ class PyramidCurve:
     origin: float | None = None  # unix seconds that are 0 of "relative"; None: the first point
     dashed: bool = False
     visible: bool = True
+    _asked: tuple[object, ...] = ()
+    _window: tuple[int, int] = (0, 0)
 
     def start(self) -> float:
         """The zero of relative time, unix seconds."""
@@ -48,10 +51,13 @@ class PyramidCurve:
 
     def window(self, mode: XMode, low: float, high: float) -> tuple[int, int]:
         """The points in [low, high] and one neighbour on each side, as a range of indices."""
-        axis, shift = self._axis(mode)
-        first = _search(axis, low + shift, "left")
-        last = _search(axis, high + shift, "right")
-        return max(0, first - 1), min(len(axis), last + 1)
+        asked = (mode, low, high, len(self.series), self.series.rewritten, self.origin)
+        if asked != self._asked:  # several questions about one view follow each other
+            axis, shift = self._axis(mode)
+            first = _search(axis, low + shift, "left")
+            last = _search(axis, high + shift, "right")
+            self._asked, self._window = asked, (max(0, first - 1), min(len(axis), last + 1))
+        return self._window
 
     def nearest(self, mode: XMode, x: float) -> int | None:
         """Index of the point whose x is nearest; None without points."""
@@ -81,8 +87,10 @@ class PyramidCurve:
 
     def gaps(self, mode: XMode, low: float, high: float) -> Floats:
         """The x of the points in [low, high] that are NaN or infinite."""
-        first, last = self.window(mode, low, high)
         gaps = self.series.pyramid.gaps
+        if not len(gaps):
+            return np.zeros(0)
+        first, last = self.window(mode, low, high)
         gaps = gaps[np.searchsorted(gaps, first) : np.searchsorted(gaps, last)]
         axis, shift = self._axis(mode)
         x = axis[gaps].astype(np.float64) - shift
@@ -124,6 +132,5 @@ def _search(axis: NDArray[np.int64] | Floats, x: float, side: str) -> int:
     if axis.dtype.kind == "f":
         return int(axis.searchsorted(x, side=side))  # type: ignore[arg-type]
     # A whole key of the axis' own type: a float would turn the whole axis into floats first.
-    limit = np.iinfo(np.int64)
     whole = math.ceil(x) if side == "left" else math.floor(x)
-    return int(axis.searchsorted(np.int64(min(max(whole, limit.min), limit.max)), side=side))  # type: ignore[arg-type]
+    return int(axis.searchsorted(np.int64(min(max(whole, -_FAR), _FAR)), side=side))  # type: ignore[arg-type]

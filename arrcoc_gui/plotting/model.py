@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QFontMetricsF
 
 from arrcoc_gui.plotting import grid
 from arrcoc_gui.plotting.curve import PyramidCurve
 from arrcoc_gui.plotting.grid import XMode
 from arrcoc_gui.plotting.labels import EndLabel
-from arrcoc_gui.plotting.painting import Reference, Tick, ValueRow, curve_color
+from arrcoc_gui.plotting.painting import Reference, Tick, ValueRow, advance, curve_color
 from arrcoc_gui.plotting.view import Range, View, is_usable, padded
 from arrcoc_gui.theme import Theme
 
@@ -79,8 +77,8 @@ class ChartModel:
         self.x_range, self.y_range = x, y
         return True
 
-    def ticks(self, view: View, look: Theme) -> tuple[list[Tick], list[Tick]]:
-        """The grid lines of x and y in pixels."""
+    def y_ticks(self, view: View, look: Theme) -> list[Tick]:
+        """The grid lines across, in pixels."""
         rows = max(2, int(view.area.height() // look.px(44)))
         if view.log:
             values = grid.log_ticks(*view.y, rows)
@@ -88,14 +86,16 @@ class ChartModel:
         else:
             values = grid.linear_ticks(*view.y, rows)
             names = grid.value_labels(values, percent=self.percent)
-        y_ticks = [Tick(view.py(value), name) for value, name in zip(values, names, strict=True)]
+        return [Tick(view.py(value), name) for value, name in zip(values, names, strict=True)]
+
+    def x_ticks(self, view: View, look: Theme) -> list[Tick]:
+        """The marks of the x axis, in pixels."""
         longest = "0:00:00" if self.mode == "relative" or view.x[1] - view.x[0] < SECONDS_SHOWN_S else "00:00"
-        widest = QFontMetricsF(look.font("small")).horizontalAdvance("000.0k" if self.mode == "step" else longest)
+        widest = advance(look, "000.0k" if self.mode == "step" else longest)
         columns = max(1, int(view.area.width() // (widest + look.px(18))))
         make = {"step": grid.whole_ticks, "relative": grid.time_ticks, "wall": grid.wall_ticks}[self.mode]
         places = make(*view.x, columns)
-        x_ticks = [Tick(view.px(x), name) for x, name in zip(places, grid.x_labels(places, self.mode), strict=True)]
-        return x_ticks, y_ticks
+        return [Tick(view.px(x), name) for x, name in zip(places, grid.x_labels(places, self.mode), strict=True)]
 
     def end_labels(self, view: View, look: Theme, cursor: float | None, strong: str) -> list[EndLabel]:
         """A label a line: its value at the end of the view, or at the cursor where there is one."""
@@ -202,10 +202,11 @@ class ChartModel:
         values: list[float] = []
         for curve in self.visible():
             first, last = curve.window(self.mode, *x)
-            _, drawn = curve.pyramid().query(first, last, RANGE_BUCKETS)
-            drawn = drawn[np.isfinite(drawn) & ((drawn > 0) if self.log else True)]
-            if len(drawn):
-                values += [float(drawn.min()), float(drawn.max())]
+            if self.log:
+                _, drawn = curve.pyramid().query(first, last, RANGE_BUCKETS)
+                values += drawn[drawn > 0].tolist()
+            else:
+                values += [value for value in curve.pyramid().range(first, last) if math.isfinite(value)]
         values += [line.value for line in self.references.values() if not self.log or line.value > 0]
         if not values:
             return 0.0, 1.0

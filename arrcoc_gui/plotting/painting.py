@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen, QPolygonF
 
 from arrcoc_gui.plotting.curve import PyramidCurve, polylines
 from arrcoc_gui.plotting.grid import XMode
@@ -24,6 +25,7 @@ from arrcoc_gui.plotting.view import View
 from arrcoc_gui.theme import Theme
 
 FEW_POINTS = 6000  # drawn in all: up to here lines are thick
+FEW_CURVES = 3
 FAINT = 0.28  # how much of its colour the raw line behind a smoothed one keeps
 _THIN = ((0.0, 0.0),)
 _THICK = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5))
@@ -68,6 +70,24 @@ def curve_color(theme: Theme, color: int | str) -> QColor:
     return theme.color(theme.series_color(color) if isinstance(color, int) else color)
 
 
+@cache
+def font(theme: Theme, *, bold: bool = False) -> QFont:
+    """The font of all that is written in a chart."""
+    return theme.font("small", bold=bold)
+
+
+@lru_cache(4096)
+def advance(theme: Theme, text: str, *, bold: bool = False) -> float:
+    """How wide a text is, in pixels."""
+    return QFontMetricsF(font(theme, bold=bold)).horizontalAdvance(text)
+
+
+@lru_cache(4096)
+def elided(theme: Theme, text: str, width: int, *, bold: bool = False) -> str:
+    """A text with its middle left out where it is too wide: names often share their beginnings."""
+    return QFontMetricsF(font(theme, bold=bold)).elidedText(text, Qt.TextElideMode.ElideMiddle, width)
+
+
 def blend(front: QColor, back: QColor, share: float) -> QColor:
     """An opaque mix: a see-through pen would darken where a line crosses itself."""
     pairs = zip(front.getRgb()[:3], back.getRgb()[:3], strict=True)  # type: ignore[index]
@@ -87,7 +107,7 @@ def paint_grid(painter: QPainter, theme: Theme, view: View, x_ticks: Sequence[Ti
     for tick in x_ticks:
         painter.drawLine(QPointF(round(tick.at), area.bottom()), QPointF(round(tick.at), area.bottom() + theme.px(4)))
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-    painter.setFont(theme.font("small"))
+    painter.setFont(font(theme))
     painter.setPen(theme.color("muted"))
     height = theme.px(16)
     for tick in y_ticks:
@@ -96,12 +116,10 @@ def paint_grid(painter: QPainter, theme: Theme, view: View, x_ticks: Sequence[Ti
 
 def paint_x_labels(painter: QPainter, theme: Theme, view: View, ticks: Sequence[Tick], taken: QRectF | None) -> None:
     """The labels of the x axis, without those that the cursor's position (`taken`) would cover in part."""
-    font = theme.font("small")
-    metrics = QFontMetricsF(font)
-    painter.setFont(font)
+    painter.setFont(font(theme))
     painter.setPen(theme.color("muted"))
     for tick in ticks:
-        width = metrics.horizontalAdvance(tick.text) + theme.px(4)
+        width = advance(theme, tick.text) + theme.px(4)
         spot = QRectF(tick.at - width / 2, view.area.bottom() + theme.px(6), width, theme.px(16))
         if taken is None or not spot.intersects(taken):
             painter.drawText(spot, int(Center), tick.text)
@@ -122,7 +140,7 @@ def paint_curves(
     painter: QPainter, theme: Theme, view: View, curves: Sequence[PyramidCurve], mode: XMode, alpha: float
 ) -> None:
     """All curves: with smoothing the raw ones first, faint, then the smoothed ones; gaps are marked at the bottom."""
-    buckets = max(16, round(view.area.width()))
+    buckets = bucket_count(view, len(curves))
     surface = theme.color("surface")
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
     lines: list[tuple[PyramidCurve, QColor, list[QPolygonF]]] = []
@@ -140,6 +158,11 @@ def paint_curves(
     for curve in curves:
         paint_dots(painter, theme, view, curve, mode, 0.0 if curve.dashed else alpha)
         paint_gaps(painter, theme, view, curve, mode)
+
+
+def bucket_count(view: View, curves: int) -> int:
+    """Buckets of one to two pixels; of half that where there are few curves, so that noise looks solid."""
+    return max(16, round(view.area.width()) * (2 if curves <= FEW_CURVES else 1))
 
 
 def curve_lines(view: View, curve: PyramidCurve, mode: XMode, alpha: float, buckets: int) -> list[QPolygonF]:
@@ -174,7 +197,7 @@ def paint_highlight(
 ) -> None:
     """The one curve that is pinned or under the mouse, on top of the others and bold."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-    parts = curve_lines(view, curve, mode, 0.0 if curve.dashed else alpha, max(16, round(view.area.width())))
+    parts = curve_lines(view, curve, mode, 0.0 if curve.dashed else alpha, bucket_count(view, 1))
     stroke(painter, curve_color(theme, curve.color), parts, _BOLD)
 
 
@@ -209,11 +232,8 @@ def label_width(theme: Theme, labels: Sequence[EndLabel], chart_width: float) ->
     """How much room the labels at the right want; less where the chart is narrow."""
     if not labels:
         return float(theme.px(12))
-    plain, bold = QFontMetricsF(theme.font("small")), QFontMetricsF(theme.font("small", bold=True))
     widest = max(
-        plain.horizontalAdvance(label.name)
-        + bold.horizontalAdvance(stable(label.value))
-        + theme.px(8 if label.name else 0)
+        advance(theme, label.name) + advance(theme, stable(label.value), bold=True) + theme.px(8 if label.name else 0)
         for label in labels
     )
     # In steps, so that a value that gains a digit does not move the chart.
@@ -232,7 +252,7 @@ def paint_labels(painter: QPainter, theme: Theme, view: View, labels: Sequence[E
     area = view.area
     height = float(theme.px(17))
     placed, left_out = place_labels(labels, area.top() - theme.px(8), area.bottom() + theme.px(4), height)
-    plain, bold = theme.font("small"), theme.font("small", bold=True)
+    plain, bold = font(theme), font(theme, bold=True)
     bar = area.right() + theme.px(12)
     text_left = bar + theme.px(7)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
@@ -247,16 +267,14 @@ def paint_labels(painter: QPainter, theme: Theme, view: View, labels: Sequence[E
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(color)
         painter.drawRoundedRect(QRectF(bar, y - theme.px(5), theme.px(3), theme.px(10)), 1.5, 1.5)
-        value_width = QFontMetricsF(bold).horizontalAdvance(label.value)
+        value_width = advance(theme, label.value, bold=True)
         name_room = right - text_left - value_width - theme.px(6)
-        name = (
-            QFontMetricsF(plain).elidedText(label.name, Qt.TextElideMode.ElideMiddle, name_room) if label.name else ""
-        )
+        name = elided(theme, label.name, int(name_room)) if label.name and name_room > 0 else ""
         shown = name if name_room > theme.px(18) else ""
         painter.setFont(plain)
         painter.setPen(theme.color("muted"))
         painter.drawText(QRectF(text_left, y - height / 2, max(0.0, name_room), height), int(Left), shown)
-        start = text_left + (QFontMetricsF(plain).horizontalAdvance(shown) + theme.px(6) if shown else 0)
+        start = text_left + (advance(theme, shown) + theme.px(6) if shown else 0)
         painter.setFont(bold)
         painter.setPen(theme.color("text"))
         painter.drawText(QRectF(start, y - height / 2, right - start + theme.px(8), height), int(Left), label.value)
@@ -272,7 +290,7 @@ def cursor_chip(theme: Theme, view: View, x: float, text: str) -> QRectF | None:
     area, column = view.area, view.px(x)
     if not area.left() - 1 <= column <= area.right() + 1:
         return None
-    width = QFontMetricsF(theme.font("small", bold=True)).horizontalAdvance(stable(text)) + theme.px(14)
+    width = advance(theme, stable(text), bold=True) + theme.px(14)
     left = min(max(column - width / 2, area.left()), max(area.left(), area.right() - width))
     return QRectF(left, area.bottom() + theme.px(4), width, theme.px(20))
 
@@ -298,7 +316,7 @@ def paint_cursor(
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(theme.color("text"))
     painter.drawRoundedRect(chip, theme.px(4), theme.px(4))
-    painter.setFont(theme.font("small", bold=True))
+    painter.setFont(font(theme, bold=True))
     painter.setPen(theme.color("surface"))
     painter.drawText(chip, int(Center), text)
 
@@ -309,9 +327,9 @@ def paint_values(
     """The box beside the cursor: the values of all curves, highest first."""
     if not rows:
         return
-    plain, bold = theme.font("small"), theme.font("small", bold=True)
-    names = max(QFontMetricsF(plain).horizontalAdvance(row.name) for row in rows)
-    values = max(QFontMetricsF(bold).horizontalAdvance(stable(row.value)) for row in rows)
+    plain, bold = font(theme), font(theme, bold=True)
+    names = max(advance(theme, row.name) for row in rows)
+    values = max(advance(theme, stable(row.value), bold=True) for row in rows)
     line, pad = theme.px(19), theme.px(9)
     width = pad * 2 + theme.px(12) + min(names, view.area.width() * 0.5) + theme.px(12) + values
     height = line * (len(rows) + (1 if hidden else 0)) + pad * 1.4
@@ -331,7 +349,7 @@ def paint_values(
         painter.setFont(bold if row.key == strong else plain)
         painter.setPen(theme.color("text" if row.key == strong else "muted"))
         name_spot = QRectF(left + pad + theme.px(16), top, width - values - pad * 2 - theme.px(20), line)
-        name = painter.fontMetrics().elidedText(row.name, Qt.TextElideMode.ElideRight, int(name_spot.width()))
+        name = elided(theme, row.name, int(name_spot.width()), bold=row.key == strong)
         painter.drawText(name_spot, int(Left), name)
         painter.setFont(bold)
         painter.setPen(theme.color("text"))
