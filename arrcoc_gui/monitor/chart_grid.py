@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWi
 from arrcoc_gui.plotting import Chart
 from arrcoc_gui.theme import theme, themes
 
-CARD_WIDTH = 300
+CARD_WIDTH = 265
 CARD_HEIGHT = 190
 
 

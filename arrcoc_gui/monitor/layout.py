@@ -130,7 +130,7 @@ class MonitorPanes:
         self.outer.addWidget(left)
         self.outer.addWidget(right)
         self.outer.setStretchFactor(1, 1)
-        self.outer.setSizes([px(220), px(980)])
+        self.outer.setSizes([px(200), px(1000)])
         for split in (self.middle, self.rows, self.outer):
             split.setChildrenCollapsible(False)
             split.setHandleWidth(px(8))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QTreeView, QVBoxLayout, QWidget
 
@@ -33,7 +33,10 @@ class RunTree(QTreeView):
         self.setHeaderHidden(True)
         # The delegate paints the fold mark and the ground of the whole row by itself.
         self.setRootIsDecorated(False)
-        self.setStyleSheet("QTreeView::branch { background: transparent; image: none; }")
+        # So does the focus: a ring round the row, not round the list.
+        self.setStyleSheet(
+            "QTreeView, QTreeView:focus { border: none; } QTreeView::branch { background: transparent; }"
+        )
         self.setIndentation(theme().px(14))
         self.setUniformRowHeights(True)
         self.setMouseTracking(True)
@@ -161,6 +164,8 @@ class RunList(QWidget):
         row = self.model.row_of(index)
         if row is None:
             return
+        # Qt makes the first row current without selecting it when an unused list gets the focus.
+        self.tree.selectionModel().select(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self.model.set_selected(row.run_ids)
         if row.is_sweep:
             self.sweep_chosen.emit(row.key.removeprefix("sweep:"))
