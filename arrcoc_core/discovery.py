@@ -166,9 +166,11 @@ def discover(root: Path, *, timeout_s: float = 10, cache: bool = True) -> Discov
         known.save(files)
     entries: list[Entry] = []
     sweeps: dict[str, Sweep] = {}
+    imported = _imported(root, reports)
     for file in files:
         report = reports[file]
-        found = _entries(root, file.relative_to(root).as_posix(), report)
+        name = file.relative_to(root).as_posix()
+        found = _entries(root, name, report) or _nothing_found(file, name, imported)
         entries.extend(found)
         sweeps.update(_sweeps(root, report, found))
     return Discovery(root, _without_duplicates(entries), sweeps)
@@ -187,6 +189,29 @@ def _entries(root: Path, file: str, report: Plain) -> list[Entry]:
             Entry(plain["name"], file, plain["line"], experiment, None, plain["sweep"], plain["variable"]),
         )
     return found
+
+
+def _imported(root: Path, reports: Mapping[Path, Plain]) -> set[str]:
+    """The files that another experiment file imports."""
+    return {
+        name
+        for file, report in reports.items()
+        for name in report.get("depends", ())
+        if name != file.relative_to(root).as_posix()
+    }
+
+
+def _nothing_found(path: Path, file: str, imported: set[str]) -> list[Entry]:
+    """A file without an experiment is a mistake that would else be silent, unless others import it, it says `_` or is empty."""
+    if file in imported or path.name.startswith("_") or not path.stat().st_size:
+        return []
+    error = EntryError(
+        "This file declares no experiment.",
+        file,
+        1,
+        remedy="Make an Experiment or a sweep at module level; a file of helpers starts its name with _.",
+    )
+    return [Entry(path.stem, file, 1, None, error)]
 
 
 def _sites(root: Path, report: Plain) -> list[Site]:

@@ -464,7 +464,7 @@ def _broken_files(discovery: Discovery | None) -> tuple[Attention, ...]:
         return ()
     return tuple(
         Attention(
-            text=f"{entry.error.file}:{entry.error.line} cannot be read: {entry.error.message.splitlines()[0]}",
+            text=f"{entry.error.file}:{entry.error.line} cannot be used: {entry.error.message.splitlines()[0]}",
             remedy="Open it and mend that line; the other experiments still launch.",
             file=entry.error.file,
             line=entry.error.line,

@@ -39,6 +39,9 @@ def _write(root: Path, **files: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+USES_SHARED = "from experiments.shared import K\n"
+
+
 def _only(found: Discovery) -> Entry:
     assert len(found.entries) == 1, found.entries
     return found.entries[0]
@@ -184,6 +187,13 @@ print("end")
 """,
     )
     assert _only(discover(root)).experiment == Experiment(name="garbage")
+
+
+def test_a_file_that_only_prints_is_a_row_and_helpers_are_not(root: Path) -> None:
+    _write(root, garbage='print("x" * 1000)\n', _common="SIZE = 4\n", shared="K = 4\n", user=BASE + USES_SHARED)
+    entries = {entry.name: entry for entry in discover(root).entries}
+    assert set(entries) == {"garbage", "base"}
+    assert entries["garbage"].error is not None and "no experiment" in entries["garbage"].error.message
 
 
 def test_a_file_that_writes_into_the_report_is_a_row_with_an_error(root: Path) -> None:
