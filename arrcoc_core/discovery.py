@@ -202,8 +202,8 @@ def _imported(root: Path, reports: Mapping[Path, Plain]) -> set[str]:
 
 
 def _nothing_found(path: Path, file: str, imported: set[str]) -> list[Entry]:
-    """A file without an experiment is a mistake that would else be silent, unless others import it, it says `_` or is empty."""
-    if file in imported or path.name.startswith("_") or not path.stat().st_size:
+    """A file without an experiment would else be a silent mistake; not one of helpers (imported, or `_`) or an empty one."""
+    if file in imported or path.name.startswith("_") or _is_empty(path):
         return []
     error = EntryError(
         "This file declares no experiment.",
@@ -212,6 +212,13 @@ def _nothing_found(path: Path, file: str, imported: set[str]) -> list[Entry]:
         remedy="Make an Experiment or a sweep at module level; a file of helpers starts its name with _.",
     )
     return [Entry(path.stem, file, 1, None, error)]
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not path.stat().st_size
+    except FileNotFoundError:  # deleted since it was listed
+        return True
 
 
 def _sites(root: Path, report: Plain) -> list[Site]:
