@@ -1,4 +1,4 @@
-"""Pictures with questions and answers, and the order in which training sees them.
+"""Pictures with questions and answers.
 
 `open_samples` gives a training and a validation set as sequences of `Sample`:
 
@@ -11,19 +11,16 @@
   `name@revision` says which revision, else the newest one is looked up once and kept for the whole run.
   Code of a data set is never run.
 
-Pictures are scaled to a square of `image_size` pixels. A picture that several questions of a batch are about is in it
-once. The order is a pure function of (seed, step, rank), whatever loads it: `num_workers` processes, or the trainer
-itself.
+Pictures are scaled to a square of `image_size` pixels.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +28,12 @@ from numpy.typing import NDArray
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
 from arrcoc_core.resolved import SYNTHETIC_SAMPLES
-from training.devices import World
-from training.signals import ignore_in_worker
 
 if TYPE_CHECKING:
     from PIL import Image
-    from transformers import PreTrainedTokenizerBase
 
-T = TypeVar("T", covariant=True)
+    from training.tiny.synthetic import Picture as SyntheticPicture
+
 Split = str
 
 SYNTHETIC_SEED = 0  # of the pictures and validation questions; the experiment's seed decides the order
@@ -125,10 +120,18 @@ class Synthetic:
         from training.tiny import synthetic
 
         number, k = divmod(index, self.together)
-        shown = synthetic.picture(self._split, SYNTHETIC_SEED, number)  # type: ignore[arg-type]
+        shown = _synthetic_picture(self._split, number)
         seed = (SYNTHETIC_SEED, number, draw if self.together > 1 else 0)
         asked = synthetic.questions(shown.things)[np.random.default_rng(seed).permutation(synthetic.QUESTIONS)[k]]
         return Sample(resized(shown.pixels, self._image_size), number, asked.text, asked.answer)
+
+
+@lru_cache(maxsize=4)
+def _synthetic_picture(split: Split, number: int) -> SyntheticPicture:
+    """The same for all of the questions about it, which are asked for one after the other."""
+    from training.tiny import synthetic
+
+    return synthetic.picture(split, SYNTHETIC_SEED, number)  # type: ignore[arg-type]
 
 
 class HubSamples:
@@ -176,140 +179,6 @@ def resized(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
     scaled: Image.Image = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(scaled, dtype=np.uint8)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """`pictures`: uint8 [image_size, image_size, 3] each; `about`: for each question the place of its picture."""
-
-    pictures: list[NDArray[np.uint8]]
-    about: list[int]
-    questions: list[str]
-    answers: list[str]
-
-
-@dataclass(frozen=True)
-class Collate:
-    """Samples to a batch; text is cut so that question and answer have at most `max_seq_length` tokens together.
-
-    The question is cut at its end, and the answer only where it leaves no room for one token of the question.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    max_seq_length: int
-
-    def __call__(self, samples: Sequence[Sample]) -> Batch:
-        texts = [self._fit(sample.question, sample.answer) for sample in samples]
-        pictures = {sample.picture_id: sample.picture for sample in samples}
-        places = {picture_id: place for place, picture_id in enumerate(pictures)}
-        return Batch(
-            list(pictures.values()),
-            [places[sample.picture_id] for sample in samples],
-            [question for question, _ in texts],
-            [answer for _, answer in texts],
-        )
-
-    def _fit(self, question: str, answer: str) -> tuple[str, str]:
-        answer, used = self._cut(answer, self.max_seq_length - 1)
-        question, _ = self._cut(question, self.max_seq_length - used)
-        return question, answer
-
-    def _cut(self, text: str, most: int) -> tuple[str, int]:
-        """The beginning of `text` that makes at most `most` tokens, and how many these are."""
-        offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        if len(offsets) <= most:
-            return text, len(offsets)
-        return text[: offsets[most - 1][1]], most
-
-
-@dataclass(frozen=True)
-class Order:
-    """Which samples each optimizer step sees: a new permutation in each epoch, filled up at its end from its start.
-
-    What is permuted are runs of `together` samples, so that a picture with several questions is looked at once.
-    """
-
-    count: int
-    per_step: int
-    seed: int
-    together: int = 1
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-self.count // self.per_step)
-
-    def of_step(self, step: int) -> list[tuple[int, int]]:
-        """(epoch, index) of each sample of step `step`, counted from 0."""
-        epoch, k = divmod(step, self.steps_per_epoch)
-        places = (k * self.per_step + np.arange(self.per_step)) % self.count
-        order = _permutation(self.count, self.together, self.seed, epoch)
-        return [(epoch, index) for index in order[places].tolist()]
-
-
-@lru_cache(maxsize=2)
-def _permutation(count: int, together: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    runs = np.random.default_rng((seed, epoch)).permutation(-(-count // together))
-    order = (runs[:, None] * together + np.arange(together)).ravel()
-    return order[order < count]
-
-
-@dataclass(frozen=True)
-class Forwards:
-    """The forward passes of one rank from step `first` to `last` (exclusive), each a list of (epoch, index).
-
-    The samples of a step are shared out evenly among the ranks, so that the result does not hang on their number;
-    each rank goes through its share in passes of at most `batch_size`.
-    """
-
-    order: Order
-    batch_size: int
-    world: World
-    first: int
-    last: int
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        share = self.order.per_step // self.world.size
-        for step in range(self.first, self.last):
-            mine = self.order.of_step(step)[self.world.rank * share : (self.world.rank + 1) * share]
-            for start in range(0, share, self.batch_size):
-                yield mine[start : start + self.batch_size]
-
-    def __len__(self) -> int:
-        share = self.order.per_step // self.world.size
-        return (self.last - self.first) * -(-share // self.batch_size)
-
-
-def load_batches(
-    samples: Samples, forwards: Forwards, collate: Callable[[Sequence[Sample]], T], *, workers: int, prefetch: int
-) -> Iterator[T]:
-    """One collated batch for each forward pass, prepared `prefetch` ahead in each of `workers` processes."""
-    import torch
-    from torch.utils.data import DataLoader
-
-    loader: DataLoader[Any] = DataLoader(
-        _Keyed(samples),  # type: ignore[arg-type]
-        batch_sampler=forwards,  # type: ignore[arg-type]
-        collate_fn=collate,
-        num_workers=workers,
-        prefetch_factor=prefetch if workers else None,
-        worker_init_fn=ignore_in_worker,
-        generator=torch.Generator(),  # its own, so that loading leaves the global noise alone
-    )
-    return iter(loader)
-
-
-@dataclass(frozen=True)
-class _Keyed:
-    """Samples by (epoch, index), as the loader asks for them."""
-
-    samples: Samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
-        epoch, index = key
-        return self.samples.get(index, draw=epoch)
 
 
 def _one_answer(held: Any) -> str:

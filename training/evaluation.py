@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from training.data import Batch, Collate, Samples
+from training.batches import Batch, Collate
+from training.data import Samples
 from training.devices import World
 from training.model.selector import allocate, random_selection, uniform_selection
 from training.pictures import composite

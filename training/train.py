@@ -146,7 +146,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
 
     # From what: pictures, questions and answers, and how many steps they make.
     story.progress("preparing data")
-    from training.data import Collate, Forwards, Order, load_batches, open_samples, pin
+    from training.batches import Collate, Forwards, Order, load_batches
+    from training.data import open_samples, pin
     from training.evaluation import Evaluator
 
     dataset = saved.state["dataset"] if saved else pin(data.dataset)

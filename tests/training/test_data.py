@@ -10,7 +10,8 @@ import pytest
 
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
-from training.data import Collate, Forwards, Order, Sample, Synthetic, load_batches, open_samples, resized
+from training.batches import Collate, Forwards, Order, load_batches
+from training.data import Sample, Synthetic, open_samples, resized
 from training.devices import World
 from training.tiny.tokenizer import make_tokenizer
 
