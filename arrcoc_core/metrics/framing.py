@@ -26,7 +26,7 @@ from arrcoc_core.errors import MetricsError
 
 BLOCK = 32 * 1024
 FILE_HEADER = b":W&B\xe1\xbe\x00"
-BATCH = 8 * 1024 * 1024
+BATCH = 4 * 1024 * 1024
 PADDING = 512  # readers of `data` may look this far past the end of any record
 
 _HEADER = Struct("<IHB")
@@ -35,15 +35,14 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 @dataclass
 class Batch:
-    """Some whole records, in the order of the file.
+    """Some whole records, in the order of the file: record i is `data[starts[i]:ends[i]]`.
 
-    Record i is `data[starts[i]:ends[i]]`, or `spanning[i]` where it was put together from several chunks.
+    `data` is a piece of the file, and behind it those records that were put together from several chunks.
     """
 
     data: bytes = bytes(PADDING)
     starts: list[int] = field(default_factory=list[int])
     ends: list[int] = field(default_factory=list[int])
-    spanning: dict[int, bytes] = field(default_factory=dict[int, bytes])
     next_offset: int = 0  # where the next batch begins: just behind the last whole record
     damaged: int = 0  # places at which a wrong chunk was skipped
     at_end: bool = True  # no whole record is left behind `next_offset` for now
@@ -53,7 +52,7 @@ class Batch:
 
     def record(self, i: int) -> bytes:
         """The protobuf bytes of record i."""
-        return self.spanning[i] if i in self.spanning else self.data[self.starts[i] : self.ends[i]]
+        return self.data[self.starts[i] : self.ends[i]]
 
 
 def read_batch(file: BinaryIO, offset: int, size: int = BATCH) -> Batch:
@@ -77,27 +76,42 @@ def read_batch(file: BinaryIO, offset: int, size: int = BATCH) -> Batch:
         file.seek(offset)
         data = file.read(size)
         reached_end = offset + len(data) >= file_size
-        batch = _scan(data + bytes(PADDING), len(data), offset, file_size)
+        batch = _scan(data, offset, file_size)
         batch.at_end = reached_end
         if batch.starts or reached_end or batch.next_offset > offset:
             return batch
         size *= 2  # one record is larger than the batch
 
 
-def _scan(data: bytes, size: int, base: int, file_size: int) -> Batch:
-    """Frames `data[:size]`, which lies at `base` in the file and begins with a record or the middle of a damage."""
-    batch = Batch(data)
+def _scan(data: bytes, base: int, file_size: int) -> Batch:
+    """Frames `data`, which lies at `base` in the file and begins with a record or in the middle of damage."""
+    batch = Batch()
     starts, ends = batch.starts, batch.ends
     unpack, crc32 = _HEADER.unpack_from, zlib.crc32
+    size = joined_end = len(data)
     position = whole = 0  # of data; `whole` is behind the last whole record
     partial: list[bytes] | None = None
+    joined: list[bytes] = []
     while position + 7 <= size:
         block_end = position + BLOCK - (base + position) % BLOCK
+        limit = min(block_end, size)
+        if partial is None:  # the plain case in a loop of its own: records of one whole chunk
+            while position + 7 <= limit:
+                crc, length, kind = unpack(data, position)
+                end = position + 7 + length
+                if kind != _FULL or end > limit or crc32(data[position + 6 : end]) != crc:
+                    break
+                starts.append(position + 7)
+                ends.append(end)
+                position = end
+            whole = position
         if block_end - position < 7:
             position = block_end
             if partial is None:
                 whole = min(position, size)
             continue
+        if position + 7 > size:
+            break
         crc, length, kind = unpack(data, position)
         end = position + 7 + length
         if end > size and end <= block_end:
@@ -110,24 +124,25 @@ def _scan(data: bytes, size: int, base: int, file_size: int) -> Batch:
             position = block_end
             whole = min(position, size)
             continue
+        if kind in (_FULL, _FIRST) and partial is not None:  # the rest of the record before never came
+            batch.damaged += 1
+            partial, whole = None, position
         if kind == _FULL:
-            starts.append(position + 7)
-            ends.append(end)
-            batch.damaged += partial is not None
-            partial = None
-        elif kind == _FIRST:
-            batch.damaged += partial is not None
+            continue
+        if kind == _FIRST:
             partial = [data[position + 7 : end]]
-            whole = position
         elif partial is not None:
             partial.append(data[position + 7 : end])
             if kind == _LAST:
-                batch.spanning[len(starts)] = b"".join(partial)
-                starts.append(0)
-                ends.append(0)
+                record = b"".join(partial)
+                joined.append(record)
+                starts.append(joined_end)
+                joined_end += len(record)
+                ends.append(joined_end)
                 partial = None
         position = end
         if partial is None:
             whole = position
+    batch.data = b"".join([data, *joined, bytes(PADDING)])
     batch.next_offset = base + whole
     return batch

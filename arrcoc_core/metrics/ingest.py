@@ -1,7 +1,7 @@
 """`ingest(run_dir)`: reads what is new in a run's `.wandb` files into its column cache, `RUN/metrics/`.
 
 One writer at a time, by a lock on `RUN/metrics/lock`; whoever waited finds the work done and reads on from
-there. The lock is given back after each batch (some 40,000 records), so a long first read keeps nobody waiting.
+there. The lock is given back after each batch (some 25,000 records), so a long first read keeps nobody waiting.
 The cache can be deleted at any time: it is made again from the files.
 
     index.json     what is read and counted (arrcoc_core/metrics/index.py)

@@ -125,7 +125,7 @@ def test_the_json_list_parser_that_is_used_is_exact() -> None:
     chance = random.Random(1)
     texts = [repr(struct.unpack("<d", struct.pack("<Q", chance.getrandbits(63)))[0]) for _ in range(5_000)]
     texts = [text for text in texts if text not in ("nan", "inf")] + ["5e-324", "2.2250738585072011e-308", "-0.0"]
-    table = np.zeros((len(texts), module.VALUE_BYTES), dtype=np.uint8)
+    table = np.full((len(texts), module.VALUE_BYTES), ord(" "), dtype=np.uint8)
     for i, text in enumerate(texts):
         table[i, : len(text)] = list(text.encode())
     assert module._parse(table).tolist() == [json.loads(text) for text in texts]
