@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from arrcoc_core.experiment import Local
-from arrcoc_core.lease import driven
+from arrcoc_core.lease import announce_start
 from arrcoc_core.planning import RUN_FOLDER, Plan
 from arrcoc_core.processes import spawn_detached
 from arrcoc_core.records import Event
@@ -59,8 +59,8 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
 
 
 def ensure_supervisor(store: Store) -> bool:
-    """Start a supervisor unless a living one holds the lease; True when it was started."""
-    if driven(store):
+    """Start a supervisor unless one lives or is being started; True when it was started."""
+    if not announce_start(store):
         return False
     state = store.path.parent
     command = [sys.executable, "-m", "arrcoc_core.supervisor", str(state)]

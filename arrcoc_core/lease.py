@@ -17,8 +17,14 @@ from arrcoc_core.records import FINAL
 from arrcoc_core.store import Store
 
 NAME = "supervisor"
+STARTING = "starting"
 STALE_S = 60.0
 RENEW_S = 5.0
+START_S = 5.0
+"""How long a supervisor that was started has to take the lease before another is started."""
+
+
+_WRITE = "INSERT OR REPLACE INTO leases (name, pid, stamp, heartbeat_at)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,19 @@ def driven(store: Store) -> bool:
     return found is not None and found.valid(time.time())
 
 
+def announce_start(store: Store) -> bool:
+    """Whether the caller is to start a supervisor: none lives, and nobody else is starting one."""
+    if driven(store):
+        return False
+    now = time.time()
+    with store.writing() as db:
+        row = db.execute("SELECT heartbeat_at FROM leases WHERE name = ?", (STARTING,)).fetchone()
+        if row and 0 <= now - row[0] < START_S:
+            return False
+        db.execute(f"{_WRITE} VALUES (?, ?, '', ?)", (STARTING, os.getpid(), now))
+    return True
+
+
 def acquire(store: Store) -> bool:
     """Take the lease for this process; False when a living one holds it."""
     now = time.time()
@@ -54,9 +73,8 @@ def acquire(store: Store) -> bool:
             if other.valid(now):
                 return False
             send(other.pid, other.stamp, signal.SIGKILL)
-        db.execute(
-            "INSERT OR REPLACE INTO leases (name, pid, stamp, heartbeat_at) VALUES (?, ?, ?, ?)", (NAME, *mine, now)
-        )
+        db.execute(f"{_WRITE} VALUES (?, ?, ?, ?)", (NAME, *mine, now))
+        db.execute("DELETE FROM leases WHERE name = ?", (STARTING,))
     return True
 
 

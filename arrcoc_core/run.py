@@ -289,6 +289,11 @@ class Run:
             elif not lines:
                 time.sleep(POLL_S)
 
+    def events(self) -> list[Event]:
+        """Everything that happened to it, oldest first; times in Unix seconds. See records.py for the kinds."""
+        with Store(self._state_dir / "store.db") as store:
+            return store.events(self.id)
+
     def to_json(self) -> dict[str, Any]:
         """A row of `arrcoc runs --json`."""
         return {
