@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import duration
 from arrcoc_gui.home.loading import LiveView
@@ -27,6 +27,7 @@ class Band(QFrame):
     def __init__(self, run_id: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.run_id = run_id
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setProperty("look", "card")
         self.name = ElidedLabel()
         self.name.setProperty("look", "title")
@@ -35,8 +36,8 @@ class Band(QFrame):
         self.how_far = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.left = QLabel()
         self.left.setProperty("look", "muted")
-        self.metric = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
-        self.metric.setProperty("look", "small")
+        self.metric_name = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.metric_name.setProperty("look", "small")
         self.value = QLabel()
         self.value.setProperty("look", "hero")
         self.spark = Sparkline()
@@ -56,7 +57,7 @@ class Band(QFrame):
         steps = f"step {line.step:,} of {line.total_steps:,}" if line.total_steps else "waiting for its turn"
         self.how_far.set_full_text(phase + (steps if line.state != "queued" else "waiting for its turn"))
         self.left.setText(f"{duration(line.eta_s)} left" if line.eta_s is not None else "")
-        self.metric.set_full_text(live.metric or "no metric yet")
+        self.metric_name.set_full_text(live.metric or "no metric yet")
         self.value.setText(live.last or "—")
         self.spark.set_values(live.values, live.metric or "metric")
         self.picture.set_image(live.picture, live.caption)
@@ -75,7 +76,7 @@ class Band(QFrame):
         numbers = QVBoxLayout()
         numbers.setSpacing(0)
         numbers.addWidget(self.value)
-        numbers.addWidget(self.metric)
+        numbers.addWidget(self.metric_name)
         self.value.setMinimumWidth(look.px(110))
         line = QHBoxLayout()
         line.setSpacing(look.px(16))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from arrcoc_gui.actions import Action
@@ -147,6 +147,10 @@ class HomePage(QWidget):
         super().hideEvent(event)
         self._timer.stop()
         self.feed.watch([])
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._right.setMinimumWidth(theme().px(230))
 
     def _connect(self) -> None:
         state = self.state

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.combo import ComboBox
 
 X_MODES = (("step", "Step"), ("relative", "Relative time"), ("wall", "Wall time"))
 
@@ -53,7 +53,7 @@ class ChartToolbar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.x = QComboBox()
+        self.x = ComboBox()
         self.x.setAccessibleName("Horizontal axis")
         self.x.view().setAccessibleName("Kinds of horizontal axis")
         self.x.setToolTip("Horizontal axis: step, time since the start, time of day (X)")

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QKeyEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from arrcoc_gui.background import run_in_background
 from arrcoc_gui.monitor.captions import Caption
 from arrcoc_gui.monitor.picture_view import PictureView
 from arrcoc_gui.monitor.pictures import Picture, PictureAlbum
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.combo import ComboBox
 
 CACHE = 96
 RETRY_MS = 400
@@ -46,11 +47,11 @@ class PicturePane(QWidget):
         self._retry.timeout.connect(self._try_again)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Evaluation pictures")
-        self.sample = QComboBox()
+        self.sample = ComboBox()
         self.sample.setAccessibleName("Sample")
         self.sample.view().setAccessibleName("Samples")
         self.sample.setToolTip("Sample: the same questions are asked at every evaluation")
-        self.sample.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.sample.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToContents)
         self.sample.currentIndexChanged.connect(lambda _: self._refresh(steps_too=True))
         self.view = PictureView()
         self.question = _label("", "Question")
