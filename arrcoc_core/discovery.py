@@ -202,7 +202,7 @@ def _imported(root: Path, reports: Mapping[Path, Plain]) -> set[str]:
 
 
 def _nothing_found(path: Path, file: str, imported: set[str]) -> list[Entry]:
-    """A file without an experiment would else be a silent mistake; not one of helpers (imported, or `_`) or an empty one."""
+    """A file without an experiment is a mistake, unless it is one of helpers (imported, or named `_…`) or empty."""
     if file in imported or path.name.startswith("_") or _is_empty(path):
         return []
     error = EntryError(

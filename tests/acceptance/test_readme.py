@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from arrcoc_core import runs
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # The read-me's experiments leave out the data: here they read so little of it that each is over in seconds.
@@ -47,6 +49,7 @@ def test_what_the_readme_shows_works(project: Path, tmp_path: Path) -> None:
         if command == "arrcoc monitor":
             command += " --json"  # without it, it follows until the sweep has ended
         run("bash", "-c", command)
+    assert all(left.wait(120).finished for left in runs(root=project))
     assert (project / "curves.csv").read_text(encoding="utf-8").startswith("trainer/step,eval/accuracy")
 
 
