@@ -244,6 +244,13 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         prefetch=data.prefetch_factor,
     )
     forwards = -(-per_step // world.size // training.batch_size)
+    workers = f"{data.num_workers} loader process{'' if data.num_workers == 1 else 'es'}"
+    ahead = f", {data.prefetch_factor} batches ahead in each" if data.num_workers else " (batches are made in between)"
+    recomputed = "; activations recomputed" if training.gradient_checkpointing else ""
+    story.say(
+        f"{forwards} forward pass{'' if forwards == 1 else 'es'} of at most {training.batch_size} questions a step, "
+        f"seed {training.seed}; {workers}{ahead}{recomputed}"
+    )
     for step in range(first + 1, total + 1):
         if stop.agreed():
             checkpoint(step - 1)
