@@ -53,12 +53,13 @@ class MonitorActs:
             self._keep(box)
 
     def ask_launch_again(self) -> None:
-        """Ask whether to launch the experiment of the run in focus again, as it is written now."""
+        """Ask whether to launch what is in focus again, as it is written now: the run's experiment, or the sweep."""
         run = self._run()
-        if run is not None:
-            name = run.experiment.split("/", 1)[0]
-            text = "A new run of it as it is written now. The ended run stays as it is."
-            self._ask_launch(f"Launch {name} again?", text, name, ())
+        if run is None:
+            return
+        name = sweep_name(members_of(self._runs, self._focus.sweep)) if self._focus.sweep else run.experiment
+        text = f"{name} as it is written now. What has ended stays as it is."
+        self._ask_launch(f"Launch {name} again?", text, name, ())
 
     def ask_next(self, step: NextStep) -> None:
         """Ask whether to launch what a result proposes."""

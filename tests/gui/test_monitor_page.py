@@ -9,6 +9,7 @@ import pytest
 from history import SUMMARY, add_run, log_rows, start_logging
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from arrcoc_gui.monitor.page import MonitorPage
+from arrcoc_gui.monitor.run_delegate import RunDelegate
 from arrcoc_gui.prefs import Prefs
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import themes
@@ -194,6 +196,30 @@ class TestCursor:
         assert charts.toolbar.x_mode == "step"
 
 
+class TestRunList:
+    def test_the_tree_keeps_qt_s_rules_while_it_changes(self, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        model = page.panes.runs.model
+        QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+        page.panes.runs.search.setText("keep")
+        assert [row.name for row in model.rows] == ["token_budget"]
+        page.panes.runs.search.setText("nothing like it")
+        assert not page.panes.runs.tree.isVisible() and "No run matches" in page.panes.runs.empty.text()
+        page.panes.runs.search.clear()
+        assert len(model.rows) == 4 and page.run.id == RUNNING
+
+    def test_a_click_folds_a_sweep_and_opens_an_eye(self, qtbot: QtBot, show: Show, past: Path) -> None:
+        page = show(past, RUNNING)
+        tree, model = page.panes.runs.tree, page.panes.runs.model
+        sweep = model.index_of("sweep:s1")
+        assert tree.isExpanded(sweep)
+        area = tree.visualRect(sweep)
+        qtbot.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=RunDelegate.fold_box(area).center())
+        assert not tree.isExpanded(sweep) and page.run.id == RUNNING
+        qtbot.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=RunDelegate.eye_box(area).center())
+        assert len(model.shown_runs()) == 4 and page.run.id == RUNNING
+
+
 class TestCharts:
     def test_a_panel_for_every_metric_and_references_in_the_large_one(
         self, qtbot: QtBot, show: Show, past: Path
@@ -277,6 +303,9 @@ class TestResults:
         page = show(past, DONE)
         qtbot.waitUntil(lambda: page.panes.result.facts is not None, timeout=SLOW_MS)
         started: list[list[str]] = []
+        page.acts.ask_launch_again()
+        assert page.acts.box.text() == "Launch quickstart again?"
+        page.acts.box.defaultButton().click()
         page.app_state.launch_started.connect(started.append)
         page.panes.result.launch.click()
         box = page.acts.box
