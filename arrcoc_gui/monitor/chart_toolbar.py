@@ -53,13 +53,13 @@ class ChartToolbar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.x = ComboBox()
-        self.x.setAccessibleName("Horizontal axis")
-        self.x.view().setAccessibleName("Kinds of horizontal axis")
-        self.x.setToolTip("Horizontal axis: step, time since the start, time of day (X)")
+        self.x_axis = ComboBox()
+        self.x_axis.setAccessibleName("Horizontal axis")
+        self.x_axis.view().setAccessibleName("Kinds of horizontal axis")
+        self.x_axis.setToolTip("Horizontal axis: step, time since the start, time of day (X)")
         for mode, words in X_MODES:
-            self.x.addItem(words, mode)
-        self.x.currentIndexChanged.connect(lambda _: self.x_changed.emit(self.x_mode))
+            self.x_axis.addItem(words, mode)
+        self.x_axis.currentIndexChanged.connect(lambda _: self.x_changed.emit(self.x_mode))
         self.log = QCheckBox("log")
         self.log.setAccessibleName("Logarithmic values")
         self.log.setToolTip("Logarithmic values (Y)")
@@ -84,7 +84,7 @@ class ChartToolbar(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme().px(8))
-        for widget in (self.x, self.log, self.smooth, self.smooth_label):
+        for widget in (self.x_axis, self.log, self.smooth, self.smooth_label):
             layout.addWidget(widget)
         layout.addStretch(1)
         for widget in (self.follow, self.reset, self.metrics):
@@ -98,7 +98,7 @@ class ChartToolbar(QWidget):
     @property
     def x_mode(self) -> str:
         """`step`, `relative` or `wall`."""
-        return str(self.x.currentData())
+        return str(self.x_axis.currentData())
 
     @property
     def alpha(self) -> float:
@@ -107,7 +107,7 @@ class ChartToolbar(QWidget):
 
     def next_x(self) -> None:
         """The next kind of horizontal axis, going round."""
-        self.x.setCurrentIndex((self.x.currentIndex() + 1) % self.x.count())
+        self.x_axis.setCurrentIndex((self.x_axis.currentIndex() + 1) % self.x_axis.count())
 
     def set_following(self, following: bool) -> None:
         """Offer the way back to the newest moment while another one is shown."""

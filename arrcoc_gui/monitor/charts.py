@@ -53,8 +53,10 @@ class ChartBoard(QWidget):
 
     def set_runs(self, runs: Sequence[RunView], feed: RunFeed) -> None:
         """Draw the curves of these runs."""
+        before = [run.id for run in self._runs]
         self._runs, self._feed = list(runs), feed
-        self._rebuild()
+        if [run.id for run in runs] != before:
+            self._rebuild()
 
     def set_focus(self, run_id: str) -> None:
         """The run that the references and the cursor's time are taken from; its lines are drawn on top."""
@@ -110,9 +112,9 @@ class ChartBoard(QWidget):
 
     def apply_settings(self, saved: dict[str, Any]) -> None:
         """Take settings that `settings` gave; what is missing or unknown stays as it is."""
-        place = self.toolbar.x.findData(saved.get("x"))
+        place = self.toolbar.x_axis.findData(saved.get("x"))
         if place >= 0:
-            self.toolbar.x.setCurrentIndex(place)
+            self.toolbar.x_axis.setCurrentIndex(place)
         if isinstance(saved.get("smoothing"), int):
             self.toolbar.smooth.setValue(saved["smoothing"])
         if isinstance(saved.get("metrics"), dict):

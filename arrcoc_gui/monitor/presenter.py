@@ -39,6 +39,7 @@ class Presenter(QObject):
         self._feed = feed
         self._views: list[RunView] = []
         self._focus = Focus()
+        self._gathered: list[tuple[str, str, dict[str, float]]] = []
         self.mode = CHARTS
         self.cursor = TimeCursor(self)
         self.details = Details(self)
@@ -63,6 +64,7 @@ class Presenter(QObject):
         self._panes.log.open(run.directory / "logs", live=not run.finished)
         self._panes.charts.set_focus(run.id)
         self.run_grown(run.id)
+        self._run_pictured(run.id)
         if focus.sweep:
             over = all(view.finished for view in members_of(views, focus.sweep))
             self.set_mode(RESULT if over else CHARTS)
@@ -158,8 +160,12 @@ class Presenter(QObject):
             self.details.gather_result(run, list(self._state.runs))
 
     def _gather_sweep(self) -> None:
-        by_id = {run.id: run for run in self._state.runs}
         members = members_of(self._views, self._focus.sweep)
+        standing = [(view.id, view.state, dict(view.summary)) for view in members]
+        if standing == self._gathered:
+            return
+        self._gathered = standing
+        by_id = {run.id: run for run in self._state.runs}
         self.details.gather_sweep(self._focus.sweep, [by_id[view.id] for view in members if view.id in by_id])
 
     def _result_ready(self, facts: ResultFacts) -> None:
@@ -178,9 +184,12 @@ class Presenter(QObject):
         self._panes.charts.run_grown(run_id)
         if run_id == self._focus.run_id:
             self.cursor.set_map(self._feed.time_map(run_id))
-            self._panes.pictures.set_album(self._feed.album(run_id))
             self._place_view()
             self._show_freshness()
+
+    def _run_pictured(self, run_id: str) -> None:
+        if run_id == self._focus.run_id:
+            self._panes.pictures.set_album(self._feed.album(run_id))
 
     def _cursor_moved(self) -> None:
         step, time = self.cursor.step, self.cursor.time
@@ -215,5 +224,6 @@ class Presenter(QObject):
         panes.log.time_wanted.connect(self.cursor.set_time)
         self.cursor.moved.connect(self._cursor_moved)
         self._feed.grown.connect(self.run_grown)
+        self._feed.pictured.connect(self._run_pictured)
         self.details.result_ready.connect(self._result_ready)
         self.details.sweep_ready.connect(self._sweep_ready)

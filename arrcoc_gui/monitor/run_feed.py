@@ -23,7 +23,8 @@ STEP = "trainer/step"
 class RunFeed(QObject):
     """Metrics by run id, for the runs given to `watch`."""
 
-    grown = Signal(str)  # run id: new rows, or pictures, or rewritten ones
+    grown = Signal(str)  # run id: new rows, or rewritten ones
+    pictured = Signal(str)  # run id: new pictures
     failed = Signal(str, str)  # run id, what is wrong with its files
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -33,6 +34,7 @@ class RunFeed(QObject):
         self._live.failed.connect(self._failed)
         self._directory: dict[str, Path] = {}
         self._metrics: dict[str, RunMetrics] = {}
+        self._ended: dict[str, bool] = {}
         self._run_of: dict[Path, str] = {}
 
     def watch(self, runs: Iterable[RunView]) -> None:
@@ -40,13 +42,14 @@ class RunFeed(QObject):
         wanted = {run.id: run for run in runs}
         for run_id in set(self._directory) - set(wanted):
             directory = self._directory.pop(run_id)
-            del self._metrics[run_id], self._run_of[directory]
+            del self._metrics[run_id], self._run_of[directory], self._ended[run_id]
             self._live.unwatch(directory)
         for run_id, run in wanted.items():
-            directory = self._directory.get(run_id) or run.directory.resolve()
-            self._directory[run_id] = directory
-            self._run_of[directory] = run_id
-            self._metrics[run_id] = self._live.watch(directory, live=not run.finished)
+            if self._directory.get(run_id) is None or self._ended[run_id] != run.finished:
+                directory = self._directory[run_id] = run.directory.resolve()
+                self._run_of[directory] = run_id
+                self._ended[run_id] = run.finished
+                self._metrics[run_id] = self._live.watch(directory, live=not run.finished)
 
     def metrics(self, run_id: str) -> RunMetrics | None:
         """A watched run's metrics, empty until its first row; None for a run that is not watched."""
@@ -58,7 +61,7 @@ class RunFeed(QObject):
         if metrics is None:
             return TimeMap.empty()
         rows = metrics.series(STEP)
-        return TimeMap.of(rows.step, rows.clock)
+        return TimeMap(rows.step, rows.clock)
 
     def album(self, run_id: str) -> PictureAlbum:
         """Pictures of a watched run."""
@@ -69,10 +72,12 @@ class RunFeed(QObject):
         """End the child process; what was read stays."""
         self._live.close()
 
-    def _changed(self, run_dir: str, _line: dict) -> None:
+    def _changed(self, run_dir: str, line: dict) -> None:
         run_id = self._run_of.get(Path(run_dir))
         if run_id is not None:
             self.grown.emit(run_id)
+            if line.get("media"):
+                self.pictured.emit(run_id)
 
     def _failed(self, run_dir: str, trouble: str) -> None:
         run_id = self._run_of.get(Path(run_dir))

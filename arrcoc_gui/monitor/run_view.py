@@ -104,5 +104,6 @@ def view_runs(runs: Iterable[Run], known: Mapping[str, RunView]) -> list[RunView
     views: list[RunView] = []
     for run in runs:
         old = known.get(run.id)
-        views.append(old if old is not None and old.finished and old.state == run.state else RunView.of(run))
+        same = old is not None and old.finished and old.state == run.state and old.summary == run.summary
+        views.append(old if same and old is not None else RunView.of(run))
     return views

@@ -1,44 +1,47 @@
 """Step to wall time and back, for the one cursor that all panes of the monitor share.
 
-Every row of a run has a step and the wall time it was logged at. Between two rows the map is linear; before
-the first and after the last it answers the nearest end. A resumed run can log a step again, later: the
-columns then hold that step once, with its last time, so times are made monotone before they are searched.
+Every row of a run has a step and the wall time it was logged at; `Series.clock` is that time, never falling
+(a resumed run logs some steps again, later). Between two rows the map is linear; before the first and after the
+last it answers the nearest end. The columns are only looked up, never copied: a look costs O(log n).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TimeMap:
-    """Steps (ascending) and their wall times (unix seconds, ascending), of one run."""
+    """`steps` (ascending) and `times` (unix seconds, never falling) of one run, of equal length."""
 
-    steps: NDArray[np.float64]
+    steps: NDArray[np.int64]
     times: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, steps: NDArray[np.generic], times: NDArray[np.generic]) -> TimeMap:
-        """From the `step` and `time` columns of a Series, of equal length; rows without a time are left out."""
-        step = np.asarray(steps, dtype=np.float64)
-        time = np.asarray(times, dtype=np.float64)
-        known = np.isfinite(step) & np.isfinite(time)
-        return cls(step[known], np.maximum.accumulate(time[known]) if known.any() else time[known])
 
     @classmethod
     def empty(cls) -> TimeMap:
         """Of a run without rows."""
-        return cls(np.empty(0), np.empty(0))
+        return cls(np.empty(0, dtype=np.int64), np.empty(0))
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def time_of(self, step: float) -> float | None:
         """Wall time (unix s) at `step`; None while the run has no rows."""
-        return float(np.interp(step, self.steps, self.times)) if len(self) else None
+        if not len(self):
+            return None
+        # A whole key of the column's own type: a float would turn the whole column into floats first.
+        after = int(np.searchsorted(self.steps, np.int64(math.ceil(step)), side="left"))
+        if after == 0:
+            return float(self.times[0])
+        if after == len(self):
+            return float(self.times[-1])
+        low, high = int(self.steps[after - 1]), int(self.steps[after])
+        begin, end = float(self.times[after - 1]), float(self.times[after])
+        return begin + (step - low) / (high - low) * (end - begin)
 
     def step_of(self, time: float) -> float | None:
         """Step that had been reached at wall time `time` (unix s); None while the run has no rows."""
