@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from arrcoc_core.errors import ExperimentError
 from arrcoc_core.formatting import ago, duration, literal, metric, number, percent, plural, points, time_left
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def _load_snippet(run: RunLike) -> str:
     keep = run.summary.get("tokens/kept")
     kept = f", keep={int(keep)}" if keep else ""
     return (
-        "from training.model import ArrCocQwen\n"
+        "from training.model.arrcoc_qwen import ArrCocQwen\n"
         f"model = ArrCocQwen.from_pretrained({literal(str(run.directory / 'result'))})\n"
         f'print(model.answer(picture, "what color is the circle ?"{kept}).text)'
     )
@@ -301,7 +302,7 @@ def _next_step(run: RunLike) -> NextStep:
     if accuracy is None or not keep:
         return _launch("Evaluate more often, so that the run says what it reaches.", run, "evaluation.every_n_steps=50")
     full = run.summary.get(FULL, 1.0)
-    shuffled = run.summary.get("eval/accuracy_shuffled_question")
+    shuffled, teacher = run.summary.get("eval/accuracy_shuffled_question"), run.summary.get("eval/accuracy_teacher")
     lost = round(100 * (full - accuracy), 1)
     loses = f"It loses {lost} points to all tokens" if lost > 0 else "It loses nothing to all tokens"
     if full < 0.5:
@@ -312,28 +313,17 @@ def _next_step(run: RunLike) -> NextStep:
     if full - accuracy <= 0.02:
         if keep == 1:
             return NextStep("One token is enough here: try harder data.", f"arrcoc new harder --from {name}")
-        return _launch(
-            f"{loses}: try half as many, {keep // 2} of {total}.",
-            run,
-            f"tokens.keep={keep // 2}",
-        )
+        return _launch(f"{loses}: try half as many, {keep // 2} of {total}.", run, f"tokens.keep={keep // 2}")
     if shuffled is not None and accuracy - shuffled < 0.05:
         return _launch(
-            "It chooses nearly the same tokens whatever the question: train it for longer.",
-            run,
-            f"train.epochs={2 * _value(run, 'train', 'epochs', 1)}",
+            "It chooses nearly the same tokens whatever the question: train it for longer.", run, *_longer(run)
         )
+    if teacher is not None and teacher - accuracy > 0.05:
+        behind = round(100 * (teacher - accuracy), 1)
+        return _launch(f"It is still {behind} points behind its teacher: train it for longer.", run, *_longer(run))
     if total and 2 * keep <= total:
-        return _launch(
-            f"{loses}: try twice as many, {2 * keep} of {total}.",
-            run,
-            f"tokens.keep={2 * keep}",
-        )
-    return _launch(
-        "Even with most tokens it falls short: train it for longer.",
-        run,
-        f"train.epochs={2 * _value(run, 'train', 'epochs', 1)}",
-    )
+        return _launch(f"{loses}: try twice as many, {2 * keep} of {total}.", run, f"tokens.keep={2 * keep}")
+    return _launch("Even with most tokens it falls short: train it for longer.", run, *_longer(run))
 
 
 def _launch(text: str, run: RunLike, *sets: str) -> NextStep:
@@ -341,9 +331,12 @@ def _launch(text: str, run: RunLike, *sets: str) -> NextStep:
     return NextStep(text, f"arrcoc launch {name}" + "".join(f" --set {item}" for item in sets), name, sets)
 
 
-def _value(run: RunLike, group: str, field: str, fallback: int) -> int:
-    value = getattr(getattr(run.resolved.experiment, group), field)
-    return value if isinstance(value, int) else fallback
+def _longer(run: RunLike) -> tuple[str, ...]:
+    """The assignment that doubles its epochs; none where its folder, and with it its values, is gone."""
+    try:
+        return (f"train.epochs={2 * run.resolved.experiment.train.epochs}",)
+    except ExperimentError:
+        return ()
 
 
 def _how_far(run: RunLike) -> str:
@@ -365,7 +358,7 @@ def _budget(run: RunLike) -> str:
 
 def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str = ACCURACY) -> SweepSummary:
     """The points of one sweep in the order given: swept fields, result, the best one (on a tie the fewest tokens)."""
-    flat = [run.resolved.values() for run in runs]
+    flat = [_values(run) for run in runs]
     fields = _swept_fields(flat)
     results = [run.summary.get(metric_name) if run.state not in UNFINISHED else None for run in runs]
     ranked = [
@@ -411,13 +404,20 @@ def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str
     )
 
 
+def _values(run: RunLike) -> Mapping[str, object]:
+    """Its values by dotted path; none where its folder is gone."""
+    try:
+        return run.resolved.values()
+    except ExperimentError:
+        return {}
+
+
 def _swept_fields(flat: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-    if len(flat) < 2:
-        return ()
-    paths = dict.fromkeys(path for values in flat for path in values)
+    known = [values for values in flat if values]
+    paths = dict.fromkeys(path for values in known for path in values)
     aside = {"name", "tags", "notes"}
     return tuple(
-        path for path in paths if path not in aside and any(values.get(path) != flat[0].get(path) for values in flat)
+        path for path in paths if path not in aside and any(values.get(path) != known[0].get(path) for values in known)
     )
 
 

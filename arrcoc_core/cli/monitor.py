@@ -137,7 +137,7 @@ class _Frames:
         self._draw(sweep_frame(sweep))
 
     def close(self) -> None:
-        sys.stdout.write("\x1b[?25h")
+        sys.stdout.write("\x1b[?25h\n")
         sys.stdout.flush()
 
     def _draw(self, lines: list[str]) -> None:

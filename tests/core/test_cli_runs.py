@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ SMALL = [
         "compute.device=cpu",
     )
 ]
+A_PICTURE = "from training.tiny.synthetic import picture as draw\npicture = draw('validation', 0, 0).pixels\n"
 
 
 @dataclass
@@ -93,6 +95,16 @@ def test_launch_watch_and_read(run: Arrcoc, project: Path) -> None:
     assert "default answers" in run("monitor").stdout
     shown = json.loads(run("show", "latest", "--json").stdout)
     assert Path(shown["result"]["selector_path"]).exists()
+    loaded = subprocess.run(
+        [sys.executable, "-c", A_PICTURE + shown["result"]["load_snippet"]],
+        cwd=project,
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.strip()
     compared = json.loads(run("diff", "latest", "quickstart", "--json").stdout)
     assert {"path": "tokens.keep", "a": 8, "b": 4} in compared["differences"]
     assert run("cancel", "latest").stdout.startswith("Nothing to cancel")

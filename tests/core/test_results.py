@@ -81,9 +81,11 @@ def test_a_good_run(resolved: ResolvedExperiment, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "proposal"),
     [
-        ({"eval/accuracy": 0.80}, "--set tokens.keep=8"),
+        ({"eval/accuracy": 0.80, "eval/accuracy_teacher": 0.81}, "--set tokens.keep=8"),
+        ({"eval/accuracy": 0.80}, "--set train.epochs=2"),
+        ({"eval/accuracy": 0.20, "eval/accuracy_full": 0.30}, "arrcoc show quickstart"),
         ({"eval/accuracy": 0.80, "eval/accuracy_shuffled_question": 0.79}, "--set train.epochs=2"),
-        ({"eval/accuracy": 0.80, "tokens/kept": 64.0}, "--set train.epochs=2"),
+        ({"eval/accuracy": 0.80, "eval/accuracy_teacher": 0.81, "tokens/kept": 64.0}, "--set train.epochs=2"),
         ({"tokens/kept": 1.0}, "arrcoc new harder --from quickstart"),
     ],
 )
@@ -160,7 +162,7 @@ def test_home_for_a_newcomer_and_later(resolved: ResolvedExperiment) -> None:
     for run in done:
         run.ended_at = run.created_at + timedelta(minutes=2)
     home = home_summary([running, failed, *done], None, NOW)
-    assert home.running[0].text == "quickstart: running, step 120 of 300, about 1 min left"
+    assert home.running[0].text == "quickstart: running, step 120 of 300, about 1 min 10 s left"
     assert home.running[0].fraction == pytest.approx(0.4)
     assert len(home.recent) == 5
     assert home.recent[1].change == "the same as the run before"
