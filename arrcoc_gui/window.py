@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from arrcoc_gui.actions import Action, ActionTable
 from arrcoc_gui.background import background
@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
 
     def _show_busy(self) -> None:
         names = [name for name in background().busy if not name.startswith(("reading", "checking"))]
-        self._busy.setText(f"{names[0]} …" if names else "")
+        self._busy.set_full_text(f"{names[0]} …" if names else "")
 
     # -- making -------------------------------------------------------------------------------------------------
 
@@ -162,10 +162,11 @@ class MainWindow(QMainWindow):
         self._notice = ElidedLabel()
         self._running = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self._running.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._busy = QLabel()
+        self._busy = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self._busy.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self._notice, 2)
         bar.addWidget(self._running, 2)
-        bar.addPermanentWidget(self._busy)
+        bar.addWidget(self._busy, 1)
         self._notice_timer = QTimer(self, interval=NOTICE_MS, singleShot=True)
         self._notice_timer.timeout.connect(lambda: self._notice.set_full_text(""))
         # Only what takes longer than a blink is named, else the line would flicker.

@@ -97,7 +97,7 @@ class NextCard(Card):
         self.text = text_label("")
         self.command = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.command.setProperty("look", "mono")
-        self.button = QPushButton()
+        self.button = QPushButton("Next")
         self.button.setProperty("look", "primary")
         self.button.clicked.connect(self.act)
         for widget in (self.text, self.command):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QWidget
 
 from arrcoc_gui.icons import paint_icon
 from arrcoc_gui.theme import theme
@@ -12,6 +12,10 @@ from arrcoc_gui.theme import theme
 
 class ComboBox(QComboBox):
     """As QComboBox, with the arrow of the theme."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.view().setAccessibleName("Choices")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

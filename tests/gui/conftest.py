@@ -79,6 +79,9 @@ def open_window(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., ob
         window.resize(1280, 800)
         window.show()
         window.activateWindow()
+        deadline = time.monotonic() + SETTLE_S
+        while not window.isActiveWindow() and time.monotonic() < deadline:
+            qapp.processEvents()  # keys go to the active window
         if start:
             window.state.start()
         return window

@@ -188,7 +188,7 @@ class TestCursor:
         page = show(past, RUNNING)
         wait_for_points(qtbot, page)
         charts = page.panes.charts
-        charts.toolbar.x.setCurrentIndex(charts.toolbar.x.findData("wall"))
+        charts.toolbar.x_axis.setCurrentIndex(charts.toolbar.x_axis.findData("wall"))
         time = page.feed.time_map(RUNNING).time_of(80)
         charts.main.clicked.emit(time)
         assert page.cursor_moment.step == 80 and page.panes.pictures.step_label.text() == "step 80"
