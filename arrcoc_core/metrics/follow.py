@@ -19,10 +19,11 @@ from queue import Empty, SimpleQueue
 
 from arrcoc_core.errors import ArrcocError
 from arrcoc_core.metrics import index
-from arrcoc_core.metrics.ingest import DIRECTORY, ingest_batch
+from arrcoc_core.metrics.ingesting import DIRECTORY, ingest_batch
 
 LIVE_PAUSE_S = 0.05
 IDLE_PAUSE_S = 2.0
+NICENESS = 5  # the window comes first, also while a long file is read beside a training
 RESCAN_S = 1.0  # how long a new attempt's file may go unseen
 
 
@@ -47,6 +48,7 @@ class _Watched:
 
 def main() -> None:
     """Runs until stdin ends."""
+    os.nice(NICENESS)
     commands: SimpleQueue[str | None] = SimpleQueue()
     threading.Thread(target=_read_stdin, args=(commands,), daemon=True).start()
     watched: dict[str, _Watched] = {}

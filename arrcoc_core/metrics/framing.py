@@ -26,7 +26,7 @@ from arrcoc_core.errors import MetricsError
 
 BLOCK = 32 * 1024
 FILE_HEADER = b":W&B\xe1\xbe\x00"
-BATCH = 4 * 1024 * 1024
+BATCH = 2 * 1024 * 1024
 PADDING = 512  # readers of `data` may look this far past the end of any record
 
 _HEADER = Struct("<IHB")

@@ -16,7 +16,7 @@ import numpy as np
 
 from arrcoc_core.metrics import columns, index
 from arrcoc_core.metrics.index import ColumnEntry, Index
-from arrcoc_core.metrics.ingest import DIRECTORY, STEP, ingest
+from arrcoc_core.metrics.ingesting import DIRECTORY, STEP, ingest
 from arrcoc_core.metrics.series import Series
 
 Scalar = int | float | str | bool | None

@@ -15,6 +15,7 @@ Numbers are float64. What float64 cannot hold (strings, null, booleans, lists, a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -63,27 +64,34 @@ class _Collected:
 class Keys:
     """The keys seen so far: number <-> name, and their bytes as words for `decode_many`."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Iterable[str] = ()) -> None:
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._words = np.zeros((0, KEY_BYTES // 8), dtype=np.uint64)
         self._sorted = np.zeros(0, dtype=np.uint64)
         self._order = np.zeros(0, dtype=np.int64)
+        self.learn(known)
 
-    def number(self, name: str) -> int:
-        """The number of a key; a new one gets the next."""
-        known = self._numbers.get(name)
-        if known is not None:
-            return known
-        self._numbers[name] = len(self.names)
-        self.names.append(name)
-        raw = name.encode()
+    def learn(self, names: Iterable[str]) -> None:
+        """Gives each name that is new the next number."""
+        new = [name for name in dict.fromkeys(names) if name not in self._numbers]
+        if not new:
+            return
+        for name in new:
+            self._numbers[name] = len(self.names)
+            self.names.append(name)
         # A dotted name may be a path of several keys, whose bytes differ: the words are of the one-key spelling.
-        padded = raw.ljust(KEY_BYTES, b"\0") if len(raw) <= KEY_BYTES else b"\xff" * KEY_BYTES
-        self._words = np.vstack([self._words, np.frombuffer(padded, dtype=np.uint64)])
+        raw = (name.encode() for name in new)
+        padded = b"".join(b.ljust(KEY_BYTES, b"\0") if len(b) <= KEY_BYTES else b"\xff" * KEY_BYTES for b in raw)
+        self._words = np.vstack([self._words, np.frombuffer(padded, dtype=np.uint64).reshape(len(new), -1)])
         hashes = _hash(self._words)
         self._order = np.argsort(hashes, kind="stable")
         self._sorted = hashes[self._order]
+
+    def number(self, name: str) -> int:
+        """The number of a key; a new one gets the next."""
+        if name not in self._numbers:
+            self.learn([name])
         return self._numbers[name]
 
     def find(self, words: NDArray[np.uint64]) -> Ints:
@@ -216,8 +224,8 @@ def _decode_items(data: bytes, row: Ints, at: Ints, bad: NDArray[np.bool_], keys
     new = np.flatnonzero(key < 0)
     if len(new):
         _, first = np.unique(_hash(words[new]), return_index=True)
-        for a, n in zip(key_at[new][first].tolist(), key_length[new][first].tolist(), strict=True):
-            keys.number(data[a : a + n].decode("utf-8", "replace"))
+        spans = zip(key_at[new][first].tolist(), key_length[new][first].tolist(), strict=True)
+        keys.learn([data[a : a + n].decode("utf-8", "replace") for a, n in spans])
         key = keys.find(words)
     value = _parse(_window(data, value_at, value_length, _VALUE_COLUMNS, fill=ord(" ")))
     large = np.isfinite(value) & (np.abs(value) >= EXACT)

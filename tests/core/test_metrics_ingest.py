@@ -16,7 +16,7 @@ from wandb_files import history, output, stats, write_segment
 
 from arrcoc_core.errors import MetricsError
 from arrcoc_core.metrics import Follower, ingest, open_metrics
-from arrcoc_core.metrics.ingest import _locked
+from arrcoc_core.metrics.ingesting import _locked
 
 
 def rows(first: int, last: int, scale: float = 1.0) -> list[dict[str, float]]:

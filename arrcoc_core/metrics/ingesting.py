@@ -1,7 +1,7 @@
 """`ingest(run_dir)`: reads what is new in a run's `.wandb` files into its column cache, `RUN/metrics/`.
 
 One writer at a time, by a lock on `RUN/metrics/lock`; whoever waited finds the work done and reads on from
-there. The lock is given back after each batch (some 25,000 records), so a long first read keeps nobody waiting.
+there. The lock is given back after each batch (some 12,000 records), so a long first read keeps nobody waiting.
 The cache can be deleted at any time: it is made again from the files.
 
     index.json     what is read and counted (arrcoc_core/metrics/index.py)
@@ -36,6 +36,7 @@ from arrcoc_core.metrics.rows import Keys, Rows, decode
 from arrcoc_core.metrics.segments import find_segments
 
 STEP = "trainer/step"
+_OWN_KEYS = ("_step", "_timestamp", "_runtime")  # wandb adds them to each row
 DIRECTORY = "metrics"
 _LOCK_PAUSE_S = 0.01
 _MEDIA_FIELDS = {"image-file": ("path", "caption"), "images/separated": ("filenames", "captions")}
@@ -120,7 +121,7 @@ class _Writer:
 
     def write(self, batch: Batch) -> IngestResult:
         state, segment = self.state, self.segment
-        rows, others = decode(batch, Keys())
+        rows, others = decode(batch, Keys([*state.metrics, *_OWN_KEYS]))
         changed, media = self._write_rows(rows)
         console = self._write_others(batch, others)
         segment.offset = batch.next_offset
