@@ -136,10 +136,9 @@ def test_plan(read: Callable[..., Said]) -> None:
     plan = json.loads(read("plan", "quickstart", "--json").stdout)
     assert plan["ok"] is True
     assert plan["cost_usd"] == 0
-    assert plan["total_steps"] == 400
     assert "nothing to build" in read("plan").stdout  # the experiment `default`
-    fewer = json.loads(read("plan", "--set", "train.epochs=2", "quickstart", "--json").stdout)
-    assert fewer["total_steps"] == 800
+    more = json.loads(read("plan", "--set", "train.epochs=2", "quickstart", "--json").stdout)
+    assert more["total_steps"] == 2 * plan["total_steps"] > 0
 
 
 def test_new(run: Arrcoc, project: Path) -> None:
