@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from training.model.prompts import Asked
     from training.model.seeing import Seen
 
-CHUNK = 128  # questions per pass
-FIRST_LOOK = 128
+CHUNK = 64  # questions per pass
+FIRST_LOOK = CHUNK
 RANDOM_SEED = 0
 _CACHE_BYTES = 512 * 1024**2
 
