@@ -45,11 +45,11 @@ class ExperimentModel(QAbstractItemModel):
 
     # -- rows ---------------------------------------------------------------------------------------------------
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
+    def set_rows(self, rows: Sequence[Row], *, flash: bool = True) -> None:
         """Show these rows, keeping the indexes of those that stay; what has changed flashes, except at the first
         load.
         """
-        changed = changed_cells(self._rows, rows) if self._loaded else {}
+        changed = changed_cells(self._rows, rows) if self._loaded and flash else {}
         self._sync(QModelIndex(), self._top, rows, 0)
         self._rows = tuple(rows)
         self._loaded = True

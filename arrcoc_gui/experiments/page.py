@@ -43,9 +43,10 @@ class ExperimentsPage(QWidget):
         self.setProperty("look", "page")
         self._task: Task | None = None
         self._again = False
-        self._runs_seen: list[tuple[str, str]] = []
+        self._runs_seen: list[tuple[str, str]] | None = None
         self._wish = state.selection
         self._first = True
+        self._with_runs = self._asked_with_runs = False  # whether the rows shown, and those asked for, know the runs
         self._launching = False
         self.model = ExperimentModel(self)
         self.tree = ExperimentTree(self.model)
@@ -123,6 +124,7 @@ class ExperimentsPage(QWidget):
         if self._task is not None and not self._task.finished:
             self._again = True
             return
+        self._asked_with_runs = self.state.runs_loaded
         root, discovery, runs = self.state.root, self.state.discovery, list(self.state.runs)
         self._task = run_in_background(
             lambda: _load(root, discovery, runs), self._loaded, self._failed, self, name="planning the experiments"
@@ -138,7 +140,9 @@ class ExperimentsPage(QWidget):
             file = error.file or ".training"
             self.settings_problem.show_problem(Problem(str(error), file, error.line or 1, error.remedy))
         self._stack.setCurrentIndex(1 if table.problem is not None else 0)
-        self.model.set_rows(rows)
+        # That the runs are known now is no change of anything.
+        self.model.set_rows(rows, flash=self._with_runs)
+        self._with_runs = self._asked_with_runs
         broken = sum(row.kind == "broken" for row in rows)
         self.count.setText(f"{len(rows)} · {broken} broken" if broken else f"{len(rows)}")
         self._take_wish()
@@ -171,10 +175,14 @@ class ExperimentsPage(QWidget):
 
     def _take_wish(self) -> None:
         """Select what was asked for before the list was there."""
+        if not self.model.rows:
+            return
         key = self.model.key_of(self._wish)
         if self._wish and key:
             self.tree.select_key(key)
-            self._wish = ""
+        elif self._wish and self._wish != "quickstart":
+            self.state.notice.emit(f"No experiment is called {self._wish}")
+        self._wish = ""
 
     def _select(self, name: str) -> None:
         row = self.tree.current_row
@@ -237,7 +245,12 @@ class ExperimentsPage(QWidget):
         """Side by side where there is room for both, else one above the other (a large scale on a small screen)."""
         super().resizeEvent(event)
         wide = self.width() >= theme().px(BESIDE_LEAST)
-        self.split.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+        orientation = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
+        if orientation == self.split.orientation():
+            return
+        self.split.setOrientation(orientation)
+        whole = self.width() if wide else self.height()
+        self.split.setSizes([whole * 6 // 10, whole * 4 // 10] if wide else [whole * 45 // 100, whole * 55 // 100])
         edge = theme().px(12)
         for side, (left, top, right, bottom) in (
             (0, (edge, edge, 0, edge) if wide else (edge, edge, edge, 0)),

@@ -54,8 +54,8 @@ class Band(QFrame):
         self.badge.set(line.state, TONES.get(line.state, "muted"))
         self.progress.set_fraction(line.fraction)
         phase = f"{line.phase} · " if line.phase and line.phase != "training" else ""
-        steps = f"step {line.step:,} of {line.total_steps:,}" if line.total_steps else "waiting for its turn"
-        self.how_far.set_full_text(phase + (steps if line.state != "queued" else "waiting for its turn"))
+        steps = f"step {line.step:,} of {line.total_steps:,}" if line.total_steps else "starting"
+        self.how_far.set_full_text("waiting for its turn" if line.state == "queued" else phase + steps)
         self.left.setText(f"{duration(line.eta_s)} left" if line.eta_s is not None else "")
         self.metric_name.set_full_text(live.metric or "no metric yet")
         self.value.setText(live.last or "—")
