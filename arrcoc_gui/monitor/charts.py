@@ -165,6 +165,9 @@ class ChartBoard(QWidget):
         if self._feed is None:
             return
         labels = self._labels()
+        if len(self._runs) == 1 and chart is not self.main:
+            # The large chart names the one run; in the small ones its name would only take room from the curve.
+            labels = {self._runs[0].id: ""}
         for key in set(chart.keys()) - {run.id for run in self._runs}:
             chart.remove_curve(key)
         for run in self._runs:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from arrcoc_core.results import summarize_sweep
+from arrcoc_core.sweep_results import summarize_sweep
 from arrcoc_gui.background import Task, run_in_background
 from arrcoc_gui.monitor.result_facts import gather_result
 from arrcoc_gui.monitor.timeline import Mark, find_checkpoints, merge_marks

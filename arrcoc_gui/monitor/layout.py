@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from arrcoc_gui.monitor.attempt_strip import AttemptStrip
@@ -20,13 +20,14 @@ from arrcoc_gui.monitor.result_view import ResultView
 from arrcoc_gui.monitor.run_list import RunList
 from arrcoc_gui.monitor.sweep_view import SweepView
 from arrcoc_gui.monitor.waiting import WaitingPanel
-from arrcoc_gui.theme import theme
+from arrcoc_gui.theme import theme, themes
 
 
-class MonitorPanes:
+class MonitorPanes(QObject):
     """All panes, laid out in `page`."""
 
     def __init__(self, page: QWidget, color_of: Callable[[str], str]) -> None:
+        super().__init__(page)
         self.runs = RunList(color_of)
         self.header = RunHeader()
         self.charts = ChartBoard(color_of)
@@ -72,16 +73,26 @@ class MonitorPanes:
 
     # -- sizes
 
-    def save_sizes(self) -> dict[str, str]:
-        """The splitters' states, as text for the preferences."""
-        return {name: bytes(split.saveState().toBase64().data()).decode() for name, split in self._splitters.items()}
+    def save_sizes(self) -> dict[str, list[int]]:
+        """The sizes within each splitter in pixels at 100 %, for the preferences."""
+        scale = theme().scale
+        return {name: [round(size / scale) for size in split.sizes()] for name, split in self._splitters.items()}
 
-    def restore_sizes(self, saved: dict[str, str]) -> None:
-        """Take sizes that `save_sizes` gave; unknown or damaged ones are ignored by Qt."""
+    def restore_sizes(self, saved: dict[str, list[int]]) -> None:
+        """Take sizes that `save_sizes` gave; what does not fit is ignored."""
         for name, split in self._splitters.items():
-            if name in saved:
-                split.restoreState(QByteArray.fromBase64(QByteArray(saved[name].encode())))
+            sizes = saved.get(name)
+            if isinstance(sizes, list) and len(sizes) == split.count() and all(isinstance(s, int) for s in sizes):
+                split.setSizes([theme().px(size) for size in sizes])
         self._log_expanded(self.log.expanded)
+
+    def _rescale(self) -> None:
+        """Another scale of the theme: the panes grow with their texts."""
+        if theme().scale != self._scale:
+            ratio, self._scale = theme().scale / self._scale, theme().scale
+            for split in self._splitters.values():
+                split.setSizes([round(size * ratio) for size in split.sizes()])
+            self._log_expanded(self.log.expanded)
 
     def _log_expanded(self, expanded: bool) -> None:
         """Folded, the bottom takes the height of its lines; unfolded, a third, and it can be dragged."""
@@ -134,6 +145,8 @@ class MonitorPanes:
         for split in (self.middle, self.rows, self.outer):
             split.setChildrenCollapsible(False)
             split.setHandleWidth(px(8))
+        self._scale = theme().scale
+        themes().changed.connect(self._rescale)
         self._splitters = {"runs": self.outer, "pictures": self.middle, "log": self.rows}
         layout = QHBoxLayout(page)
         layout.setContentsMargins(px(12), px(10), px(12), px(8))

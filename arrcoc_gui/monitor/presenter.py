@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from arrcoc_core.results import SweepSummary
+from arrcoc_core.sweep_results import SweepSummary
 from arrcoc_gui.monitor.cursor import TimeCursor
 from arrcoc_gui.monitor.details import Details
 from arrcoc_gui.monitor.focus import CHARTS, RESULT, Focus, first_view, members_of

@@ -132,7 +132,9 @@ class RunDelegate(QStyledItemDelegate):
         painter.setPen(role_color(look.role if look.role != "accent" else "muted"))
         words = look.word + (f" · {len(row.run_ids)} runs" if row.is_sweep else "")
         left = low.left() + mark + px(5)
-        painter.drawText(QRect(left, low.top(), low.width(), low.height()), int(Qt.AlignmentFlag.AlignVCenter), words)
+        spot = QRect(left, low.top(), low.right() - left, low.height())
+        shown = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, spot.width())
+        painter.drawText(spot, int(Qt.AlignmentFlag.AlignVCenter), shown)
         if row.fraction is None:
             return
         used = left + QFontMetrics(theme().font("small")).horizontalAdvance(words) + px(10)

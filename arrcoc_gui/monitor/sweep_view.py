@@ -12,7 +12,7 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import literal
-from arrcoc_core.results import SweepSummary
+from arrcoc_core.sweep_results import SweepSummary
 from arrcoc_gui.monitor.states import look_of
 from arrcoc_gui.monitor.sweep_chart import SweepChart, SweepPoint
 from arrcoc_gui.theme import theme, themes

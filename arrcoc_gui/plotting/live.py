@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QProcess, Signal
+from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
 from arrcoc_core.metrics.follower import follow_command
 from arrcoc_core.metrics.reading import RunMetrics, open_metrics
+
+RESTART_MS = 500
 
 
 class LiveMetrics(QObject):
@@ -61,24 +63,31 @@ class LiveMetrics(QObject):
             process.deleteLater()
 
     def _tell(self, command: dict[str, object]) -> None:
-        if self._process is None:
-            if "watch" not in command:
-                return
-            self._process = process = QProcess(self)
-            process.setProcessChannelMode(QProcess.ProcessChannelMode.ForwardedErrorChannel)
-            process.readyReadStandardOutput.connect(self._read)
-            process.finished.connect(self._restart)
-            program, *arguments = follow_command()
-            process.start(program, arguments)
-        self._process.write(json.dumps(command).encode() + b"\n")
+        if self._process is not None:
+            self._process.write(json.dumps(command).encode() + b"\n")
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        """Start the child and tell it all that is to be followed."""
+        if self._process is not None or not self._live:
+            return
+        self._process = process = QProcess(self)
+        process.setProcessChannelMode(QProcess.ProcessChannelMode.ForwardedErrorChannel)
+        process.readyReadStandardOutput.connect(self._read)
+        process.finished.connect(self._restart)
+        program, *arguments = follow_command()
+        process.start(program, arguments)
+        for key, live in self._live.items():
+            self._tell({"watch": key, "live": live})
 
     def _restart(self) -> None:
-        """The child died: a new one goes on from what the old one has counted."""
+        """The child died: a new one goes on from what the old one has counted, after a pause: one that cannot
+        start at all must not be started in a loop."""
         process, self._process, self._rest = self._process, None, b""
         if process is not None:
             process.deleteLater()
-        for key, live in self._live.items():
-            self._tell({"watch": key, "live": live})
+        QTimer.singleShot(RESTART_MS, self, self._start)
 
     def _read(self) -> None:
         if self._process is None:

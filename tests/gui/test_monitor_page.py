@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from history import SUMMARY, add_run, log_rows, start_logging
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QProcess, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import (
@@ -110,12 +110,16 @@ class TestLive:
         directory = add_run(project, RUNNING, ago_s=1)
         page = show(project)
         assert centre(page) is page.panes.waiting and page.mode == "charts"
-        process = start_logging(directory, "--steps", "400", "--every", "20", "--delay", "0.02")
+        process = start_logging(directory, "--steps", "1000", "--every", "20", "--delay", "0.02")
         try:
             wait_for_points(qtbot, page)
             qtbot.waitUntil(lambda: centre(page) is page.panes.charts)
             accuracy = page.feed.metrics(RUNNING).series("eval/accuracy")
             qtbot.waitUntil(lambda: len(accuracy) > 1, timeout=SLOW_MS)
+            before = len(accuracy)
+            qtbot.waitUntil(lambda: len(accuracy) > before + 1, timeout=SLOW_MS)
+            # The process that reads the files dies: another one takes over.
+            page.feed.findChild(QProcess).kill()
             before = len(accuracy)
             qtbot.waitUntil(lambda: len(accuracy) > before + 1, timeout=SLOW_MS)
             qtbot.waitUntil(lambda: page.panes.pictures.view.image is not None, timeout=SLOW_MS)
