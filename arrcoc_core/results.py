@@ -1,26 +1,25 @@
 """What a run came to, in words and rows that every door shows alike.
 
 `summarize` turns one run into a sentence, a table of reference accuracies, an open word about the teacher, the place
-of the trained selector, three lines that load it, and one proposal for what to try next. `summarize_sweep` lines up
-the points of a sweep; `home_summary` says what runs, what ended, what needs the user and what to do next.
+of the trained selector, three lines that load it, and one proposal for what to try next. (`sweep_results.py` lines
+up the points of a sweep, `standing.py` says how things stand.)
 
-All of them are pure: they read attributes of the runs they are given (any object of the shape `RunLike` will do) and
-look at the disk only to see whether a finished run's selector is there.
+It reads attributes of the run it is given (any object of the shape `RunLike` will do) and looks at the disk only to
+see whether a finished run's selector is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from arrcoc_core.errors import ExperimentError
-from arrcoc_core.formatting import ago, duration, literal, metric, number, percent, plural, points, time_left
+from arrcoc_core.formatting import duration, literal, number, percent, plural, points
 
 if TYPE_CHECKING:
-    from arrcoc_core.discovery import Discovery
     from arrcoc_core.resolved import ResolvedExperiment
 
 ACCURACY = "eval/accuracy"
@@ -34,7 +33,6 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("eval/accuracy_shuffled_question", "another question", "the selector reads another sample's question"),
 )
 UNFINISHED = frozenset({"queued", "starting", "running", "recovering", "cancelling"})
-RECENT = 5
 
 
 class ProgressLike(Protocol):
@@ -116,74 +114,13 @@ class ResultSummary:
     next_step: NextStep
 
 
-@dataclass(frozen=True)
-class SweepRow:
-    """One point of a sweep: the values of the swept fields and what came of them."""
-
-    run_id: str
-    name: str
-    values: tuple[object, ...]
-    result: float | None
-    text: str
-    state: str
-    best: bool
-
-
-@dataclass(frozen=True)
-class SweepSummary:
-    name: str
-    fields: tuple[str, ...]
-    metric: str
-    rows: tuple[SweepRow, ...]
-    best_index: int | None
-    points_for_chart: tuple[tuple[float, float], ...]
-    sentence: str
-
-
-@dataclass(frozen=True)
-class RunningLine:
-    """A run that has not ended; `fraction` is the share of its steps done, `eta_s` the seconds left."""
-
-    run_id: str
-    experiment: str
-    state: str
-    phase: str
-    fraction: float | None
-    step: int
-    total_steps: int
-    eta_s: float | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Attention:
-    """Something only the user can mend: a broken file, a failed run."""
-
-    text: str
-    remedy: str
-    file: str = ""
-    line: int = 0
-    run_id: str = ""
-
-
-@dataclass(frozen=True)
-class HomeSummary:
-    running: tuple[RunningLine, ...]
-    recent: tuple[ResultSummary, ...]
-    next_step: NextStep
-    needs_user: tuple[Attention, ...]
-
-
-# One run
-
-
 def summarize(run: RunLike, previous: RunLike | None = None) -> ResultSummary:
     """What `run` came to; `previous` is the run of the same name to compare with (see `previous_of`)."""
     return ResultSummary(
         run_id=run.id,
         experiment=run.experiment,
         state=run.state,
-        sentence=_sentence(run),
+        sentence=sentence(run),
         change=_change(run, previous),
         rows=tuple(
             ResultRow(label, name, run.summary[name], percent(run.summary[name]), note)
@@ -227,7 +164,8 @@ def elapsed_s(run: RunLike, now: datetime | None = None) -> float | None:
     return ((run.ended_at or now or datetime.now(UTC)) - run.started_at).total_seconds()
 
 
-def _sentence(run: RunLike) -> str:
+def sentence(run: RunLike) -> str:
+    """What became of the run, in one sentence."""
     took = elapsed_s(run)
     if run.state == "succeeded":
         accuracy = run.summary.get(ACCURACY)
@@ -351,149 +289,3 @@ def _budget(run: RunLike) -> str:
     if keep is None:
         return "the tokens it keeps"
     return f"{number(keep)} of {number(total)} visual tokens" if total else plural(int(keep), "visual token")
-
-
-# A sweep
-
-
-def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str = ACCURACY) -> SweepSummary:
-    """The points of one sweep in the order given: swept fields, result, the best one (on a tie the fewest tokens)."""
-    flat = [_values(run) for run in runs]
-    fields = _swept_fields(flat)
-    results = [run.summary.get(metric_name) if run.state not in UNFINISHED else None for run in runs]
-    ranked = [
-        (result, -_tokens(run, values), -index)
-        for index, (run, values, result) in enumerate(zip(runs, flat, results, strict=True))
-        if result is not None and run.state == "succeeded"
-    ]
-    best_index = -max(ranked)[2] if ranked else None
-    rows = tuple(
-        SweepRow(
-            run_id=run.id,
-            name=run.experiment,
-            values=tuple(values.get(field) for field in fields),
-            result=result,
-            text=metric(metric_name, result),
-            state=run.state,
-            best=index == best_index,
-        )
-        for index, (run, values, result) in enumerate(zip(runs, flat, results, strict=True))
-    )
-    name = name or next((run.sweep for run in runs if run.sweep), runs[0].experiment if runs else "")
-    ended = sum(run.state not in UNFINISHED for run in runs)
-    sentence = f"{name}: {ended} of {plural(len(runs), 'run')} ended"
-    if best_index is not None:
-        what = ", ".join(
-            f"{field} = {literal(value)}" for field, value in zip(fields, rows[best_index].values, strict=True)
-        )
-        sentence += f"; best {rows[best_index].text}" + (f" with {what}" if what else "")
-    return SweepSummary(
-        name=name,
-        fields=fields,
-        metric=metric_name,
-        rows=rows,
-        best_index=best_index,
-        points_for_chart=tuple(
-            sorted(
-                (_tokens(run, values), result)
-                for run, values, result in zip(runs, flat, results, strict=True)
-                if result is not None
-            )
-        ),
-        sentence=sentence + ".",
-    )
-
-
-def _values(run: RunLike) -> Mapping[str, object]:
-    """Its values by dotted path; none where its folder is gone."""
-    try:
-        return run.resolved.values()
-    except ExperimentError:
-        return {}
-
-
-def _swept_fields(flat: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-    known = [values for values in flat if values]
-    paths = dict.fromkeys(path for values in known for path in values)
-    aside = {"name", "tags", "notes"}
-    return tuple(
-        path for path in paths if path not in aside and any(values.get(path) != known[0].get(path) for values in known)
-    )
-
-
-def _tokens(run: RunLike, values: Mapping[str, object]) -> float:
-    keep = run.summary.get("tokens/kept", values.get("tokens.keep"))
-    return float(keep) if isinstance(keep, int | float) else 0.0
-
-
-# Home
-
-
-def home_summary(runs: Sequence[RunLike], discovery: Discovery | None, now: datetime | None = None) -> HomeSummary:
-    """What a door shows first; `runs` newest first, `discovery` None while it is still being read."""
-    now = now or datetime.now(UTC)
-    running = tuple(_running_line(run, now) for run in reversed(runs) if run.state in UNFINISHED)
-    ended = [run for run in runs if run.state not in UNFINISHED]
-    ended.sort(key=lambda run: run.ended_at or run.created_at, reverse=True)
-    recent = tuple(summarize(run, previous_of(run, runs)) for run in ended[:RECENT])
-    needs = (*_broken_files(discovery), *_failures(runs))
-    return HomeSummary(running, recent, _home_step(running, recent, runs), needs)
-
-
-def _running_line(run: RunLike, now: datetime) -> RunningLine:
-    progress = run.progress
-    step, total = (progress.step, progress.total_steps) if progress is not None else (0, 0)
-    eta = run.eta_s
-    left = f", {time_left(eta)}" if time_left(eta) and run.state == "running" else ""
-    since = f", queued {ago(run.created_at, now)}" if run.state == "queued" else ""
-    return RunningLine(
-        run_id=run.id,
-        experiment=run.experiment,
-        state=run.state,
-        phase=progress.phase if progress is not None else "",
-        fraction=min(1.0, step / total) if total else None,
-        step=step,
-        total_steps=total,
-        eta_s=eta,
-        text=f"{run.experiment}: {state_word(run)}{left}" if not since else f"{run.experiment}{since}",
-    )
-
-
-def _broken_files(discovery: Discovery | None) -> tuple[Attention, ...]:
-    if discovery is None:
-        return ()
-    return tuple(
-        Attention(
-            text=f"{entry.error.file}:{entry.error.line} cannot be used: {entry.error.message.splitlines()[0]}",
-            remedy="Open it and mend that line; the other experiments still launch.",
-            file=entry.error.file,
-            line=entry.error.line,
-        )
-        for entry in discovery.entries
-        if entry.error is not None
-    )
-
-
-def _failures(runs: Sequence[RunLike]) -> tuple[Attention, ...]:
-    """Names whose latest run failed: once launched again they need nobody."""
-    seen: set[str] = set()
-    found: list[Attention] = []
-    for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
-        if run.experiment not in seen and run.state == "failed":
-            found.append(Attention(_sentence(run), f"arrcoc logs {run.id}", run_id=run.id))
-        seen.add(run.experiment)
-    return tuple(found[:RECENT])
-
-
-def _home_step(running: Sequence[RunningLine], recent: Sequence[ResultSummary], runs: Sequence[RunLike]) -> NextStep:
-    if running:
-        first = running[0]
-        return NextStep(f"Watch {first.experiment} learn.", f"arrcoc monitor {first.run_id}", first.experiment)
-    if not runs:
-        return NextStep(
-            "Launch quickstart: a selector learns to read a picture with one sixteenth of its visual tokens.",
-            "arrcoc launch quickstart --watch",
-            "quickstart",
-        )
-    done = next((summary for summary in recent if summary.state == "succeeded"), None)
-    return (done or recent[0]).next_step

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 
 from arrcoc_core.cli.terminal import paint, progress_bar, say, say_json
-from arrcoc_core.results import HomeSummary, home_summary
+from arrcoc_core.standing import HomeSummary, home_summary
 
 
 def home(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from arrcoc_core.cli.find import run_or_sweep
 from arrcoc_core.cli.result_view import result_text, sweep_text
 from arrcoc_core.cli.terminal import is_tty, printable, say, say_json
-from arrcoc_core.results import ACCURACY, previous_of, summarize, summarize_sweep
+from arrcoc_core.results import ACCURACY, previous_of, summarize
+from arrcoc_core.sweep_results import summarize_sweep
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run, SweepRun

@@ -6,7 +6,8 @@ import textwrap
 
 from arrcoc_core.cli.terminal import STATE_STYLES, paint, paint_state, printable, table, width
 from arrcoc_core.formatting import literal
-from arrcoc_core.results import NextStep, ResultSummary, SweepSummary
+from arrcoc_core.results import NextStep, ResultSummary
+from arrcoc_core.sweep_results import SweepSummary
 
 
 def result_text(result: ResultSummary) -> str:

@@ -14,7 +14,7 @@ from arrcoc_gui.widgets.drawn import PictureLabel, ProgressLine, Sparkline
 from arrcoc_gui.widgets.labels import Badge, ElidedLabel, Tone
 
 if TYPE_CHECKING:
-    from arrcoc_core.results import RunningLine
+    from arrcoc_core.standing import RunningLine
 
 TONES: dict[str, Tone] = {"running": "accent", "recovering": "warn", "cancelling": "warn"}
 

@@ -14,7 +14,8 @@ from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.labels import ElidedLabel
 
 if TYPE_CHECKING:
-    from arrcoc_core.results import Attention, NextStep, ResultSummary
+    from arrcoc_core.results import NextStep, ResultSummary
+    from arrcoc_core.standing import Attention
 
 
 class Card(QFrame):

@@ -15,7 +15,7 @@ from PySide6.QtGui import QImage
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
     from arrcoc_core.discovery import Discovery
-    from arrcoc_core.results import HomeSummary
+    from arrcoc_core.standing import HomeSummary
 
 BANDS = 3
 POINTS = 120
@@ -48,7 +48,7 @@ def load_home(root: Path, runs: Sequence[Run], discovery: Discovery | None) -> H
     from datetime import UTC, datetime
 
     from arrcoc_core.formatting import ago
-    from arrcoc_core.results import home_summary
+    from arrcoc_core.standing import home_summary
 
     now = datetime.now(UTC)
     summary = home_summary(runs, discovery, now)

@@ -11,7 +11,9 @@ import pytest
 
 from arrcoc_core import Experiment, Local, Tokens, load_settings, resolve, sweep
 from arrcoc_core.resolved import ResolvedExperiment
-from arrcoc_core.results import home_summary, previous_of, summarize, summarize_sweep
+from arrcoc_core.results import previous_of, summarize
+from arrcoc_core.standing import home_summary
+from arrcoc_core.sweep_results import summarize_sweep
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 GOOD = {
