@@ -168,7 +168,7 @@ class AppState(QObject):
         run_in_background(ask, lambda _: self.poll(), self.report, self, name=f"cancelling {sweep_id}")
 
     def open_run(self, run_id: str) -> None:
-        """Show the run in the monitor."""
+        """Show the run in the monitor; `sweep:<id>` shows a sweep as a whole."""
         self.run_opened.emit(run_id)
 
     def open_in_editor(self, file: str | Path, line: int = 1) -> None:
@@ -228,7 +228,7 @@ class AppState(QObject):
             self.launched.emit(run)
         if launched:
             first = launched[0]
-            self.open_run(first.runs[0].id if hasattr(first, "runs") else first.id)
+            self.open_run(f"sweep:{first.id}" if hasattr(first, "runs") else first.id)
 
     def _reconcile(self) -> None:
         if self._reconcile_task is not None and not self._reconcile_task.finished:

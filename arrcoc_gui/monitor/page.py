@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from arrcoc_gui.actions import Action
     from arrcoc_gui.state import AppState
 
+SWEEP = "sweep:"
 NOTHING_YET = "Launch an experiment, and watch it learn here."
 
 
@@ -70,7 +71,7 @@ class MonitorPage(QWidget):
     # -- what the window asks
 
     def show_run(self, run_id: str) -> None:
-        """Select a run, now or as soon as it is known."""
+        """Select a run, or a sweep by `sweep:<id>`, now or as soon as it is known."""
         self._wanted = run_id
         self._take_wanted()
 
@@ -161,12 +162,17 @@ class MonitorPage(QWidget):
     # -- the selection
 
     def _take_wanted(self) -> bool:
-        """Select the run that was asked for, once it is there."""
-        if not self._wanted or all(view.id != self._wanted for view in self._views):
+        """Select the run or sweep that was asked for, once it is there."""
+        wanted = self._wanted
+        sweep = wanted.removeprefix(SWEEP) if wanted.startswith(SWEEP) else ""
+        if not wanted or all(wanted != view.id and (not sweep or sweep != view.sweep) for view in self._views):
             return False
-        wanted, self._wanted = self._wanted, ""
+        self._wanted = ""
         self.panes.runs.choose(wanted)
-        self._run_chosen(wanted)
+        if sweep:
+            self._sweep_chosen(sweep)
+        else:
+            self._run_chosen(wanted)
         return True
 
     def _run_chosen(self, run_id: str) -> None:

@@ -39,6 +39,7 @@ class Presenter(QObject):
         self._feed = feed
         self._views: list[RunView] = []
         self._focus = Focus()
+        self._ended = ""
         self._gathered: list[tuple[str, str, dict[str, float]]] = []
         self.mode = CHARTS
         self.cursor = TimeCursor(self)
@@ -87,11 +88,11 @@ class Presenter(QObject):
             if run.finished
             else f"Pictures appear at the first evaluation. Now: {phase_of(run)}."
         )
-        self._panes.log.set_live(not run.finished)
         self.details.look_for_marks(run.id, run.directory)
         self.draw_strip()
         if before is not None and not before.finished and run.finished:
             self._gather_result()
+            self._ended = run.id
             if run.state == "failed" and not self._focus.sweep:
                 self.set_mode(RESULT)
         self._place_view()
@@ -110,6 +111,7 @@ class Presenter(QObject):
         """Let time go on in the panes while they are seen and the run lives."""
         run = self.run
         needed = visible and run is not None and not run.finished
+        self._panes.log.set_live(needed)
         if needed and not self._tick.isActive():
             self._tick.start()
         elif not needed and self._tick.isActive():
@@ -172,6 +174,9 @@ class Presenter(QObject):
         if facts.run_id == self._focus.run_id:
             self._panes.result.show_facts(facts)
             self._show_header()
+        if facts.run_id == self._ended:
+            self._ended = ""
+            self._state.notice.emit(facts.summary.sentence)
 
     def _sweep_ready(self, sweep: str, summary: SweepSummary, summaries: dict[str, dict[str, float]]) -> None:
         if sweep == self._focus.sweep:

@@ -122,7 +122,8 @@ def test_a_sweep_from_the_list_to_its_result(small: Path, open_window: Open, qtb
     qtbot.waitUntil(lambda: bool(page.panes.runs.model.rows), timeout=LONG_MS)
     row = next(row for row in page.panes.runs.model.rows if row.is_sweep)
     assert len(row.children) == 2
-    page.panes.runs.choose(row.key)
+    # What was launched as a whole is shown as a whole.
+    qtbot.waitUntil(lambda: page.panes.header.name.whole == "budgets", timeout=LONG_MS)
     view = page.panes.sweep
     qtbot.waitUntil(lambda: "2 of 2 runs ended" in page.panes.header.status.whole, timeout=RUN_MS)
     page.set_mode("result")
