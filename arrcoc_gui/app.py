@@ -75,7 +75,7 @@ def make_app(prefs: Prefs) -> QApplication:
     ExceptHook(app).install()
     qInstallMessageHandler(_qt_message)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.closeAllWindows())
+        signal.signal(number, lambda *_: _end(app))
     return app
 
 
@@ -103,6 +103,12 @@ def no_display() -> bool:
         and not os.environ.get("DISPLAY")
         and not os.environ.get("WAYLAND_DISPLAY")
     )
+
+
+def _end(app: QApplication) -> None:
+    """Ctrl+C and a request to end: close as by hand, and wait for no last word."""
+    app.closeAllWindows()
+    app.quit()
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

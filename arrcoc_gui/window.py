@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from arrcoc_gui.actions import Action, ActionTable
 from arrcoc_gui.background import background
@@ -100,6 +100,10 @@ class MainWindow(QMainWindow):
         self.actions_.set_scope(page)
         if _has(widget, "focus_first"):
             widget.focus_first()  # pyright: ignore[reportAttributeAccessIssue]
+        focus = self.focusWidget()
+        if focus is None or isinstance(focus, QLineEdit) or not widget.isAncestorOf(focus):
+            # A page that is still empty has nothing to focus; a field would swallow the keys of the pages.
+            self.rail.buttons[page].setFocus()
 
     def build_all(self) -> None:
         """Build the pages not yet seen, so that the palette and the help sheet list all there is."""

@@ -38,6 +38,13 @@ def test_keys_go_to_the_pages(project: Path, open_window, qtbot: QtBot) -> None:
     assert QApplication.focusWidget() is window.rail.buttons["experiments"]
 
 
+def test_keys_work_at_once_on_the_page_of_last_time(project: Path, open_window, qtbot: QtBot) -> None:
+    window = open_window(project, page="monitor")
+    qtbot.waitUntil(lambda: window.current == "monitor", timeout=LONG_MS)
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_2)
+    assert window.current == "experiments"
+
+
 def test_help_lists_every_action_and_its_keys(project: Path, open_window, qtbot: QtBot) -> None:
     window = open_window(project)
     qtbot.keyClick(window, Qt.Key.Key_Question)
