@@ -16,6 +16,7 @@ Pictures are scaled to a square of `image_size` pixels.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,7 +146,7 @@ class HubSamples:
 
         name, _, revision = dataset.partition("@") if not Path(dataset).is_dir() else (dataset, "", "")
         try:
-            rows = datasets.load_dataset(name, split=split, revision=revision or None)
+            rows = datasets.load_dataset(name, split=split, revision=revision or None, cache_dir=_cache_of(name))
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"cannot open split {split!r} of the data set {dataset!r}: {error}",
@@ -169,6 +170,24 @@ class HubSamples:
         row = self._rows[index]
         picture = np.asarray(row["image"].convert("RGB"), dtype=np.uint8)
         return Sample(resized(picture, self._image_size), index, row["question"], _one_answer(row[self._answer]))
+
+
+def _cache_of(name: str) -> str | None:
+    """Where the prepared copy of a folder is kept: apart for each state of its files. None: where `datasets` keeps it.
+
+    The library itself knows a folder by its name alone, and would go on with the old rows after an edit.
+    """
+    import datasets
+
+    if not Path(name).is_dir():
+        return None
+    folder = Path(name).resolve()
+    state = [str(folder)]
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        facts = path.stat()
+        state.append(f"{path.relative_to(folder)} {facts.st_size} {facts.st_mtime_ns}")
+    digest = hashlib.sha256("\n".join(state).encode()).hexdigest()
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"folder-{digest[:16]}")
 
 
 def resized(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
