@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from arrcoc_core.metrics import open_metrics
 
 from arrcoc_core import get_run
+from arrcoc_core.metrics import open_metrics
 
 # Chart and picture deadlines and the bound on all three launches hold for 2 quiet cores: judged only at full size.
 FIRST_POINT_S, FIRST_PICTURE_S, THREE_LAUNCHES_S = 10, 20, 12 * 60

@@ -123,9 +123,7 @@ def test_a_store_of_a_newer_version_is_left_alone(store: Store) -> None:
         Store(store.path)
 
 
-def test_an_older_store_is_brought_up_to_date_with_its_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_store_is_brought_up_to_date_with_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "store.db"
     with Store(path) as store:
         store.append([created("a")])
