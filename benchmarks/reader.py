@@ -28,14 +28,14 @@ from pathlib import Path
 from struct import Struct
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "core"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from _report import finish, table
 from PySide6.QtCore import QElapsedTimer, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 from wandb_files import frame, history, run, summary
 
-from arrcoc_core.metrics import Series, ingest, open_metrics
+from arrcoc_core.metrics import Series, index, ingest, open_metrics
 from arrcoc_gui.plotting import Chart, LiveMetrics
 
 BARS = {"first read / framing": 4.0, "second read / first": 0.05, "frames lost": 0.05}
@@ -191,12 +191,7 @@ def frame_rates(run_dir: Path, seconds: float) -> tuple[float, float, float]:
     alone, _ = watch(lambda: False, seconds)
     finished: list[bool] = []
     live = LiveMetrics()
-    live.changed.connect(lambda _, line: finished.append(True) if line["steps"] >= line["rows"] and at_end(live) else None)
-
-    def at_end(live: LiveMetrics) -> bool:
-        metrics = live.metrics(run_dir)
-        return metrics.steps > 0 and not ingest_left(run_dir)
-
+    live.changed.connect(lambda: None if is_left(run_dir) else finished.append(True))
     live.watch(run_dir)
     beside, took = watch(lambda: bool(finished), 300.0)
     live.close()
@@ -205,10 +200,8 @@ def frame_rates(run_dir: Path, seconds: float) -> tuple[float, float, float]:
     return alone, beside, took
 
 
-def ingest_left(run_dir: Path) -> bool:
+def is_left(run_dir: Path) -> bool:
     """True while the child has not read the whole file."""
-    from arrcoc_core.metrics import index
-
     state = index.load(run_dir / "metrics")
     return state is None or any((run_dir / one.path).stat().st_size > one.offset for one in state.segments)
 

@@ -10,6 +10,7 @@ is made by drawing the thin line again beside itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -133,6 +134,7 @@ def paint_references(painter: QPainter, theme: Theme, view: View, references: Se
             pen = QPen(theme.color(reference.color), 1)
             pen.setDashPattern([4, 4])
             painter.setPen(pen)
+            y = math.floor(y) + 0.5  # on one row of pixels: a hairline between two is a blur
             painter.drawLine(QPointF(view.area.left(), y), QPointF(view.area.right(), y))
 
 
