@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
-    QCheckBox,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -60,7 +59,9 @@ class ChartToolbar(QWidget):
         for mode, words in X_MODES:
             self.x_axis.addItem(words, mode)
         self.x_axis.currentIndexChanged.connect(lambda _: self.x_changed.emit(self.x_mode))
-        self.log = QCheckBox("log")
+        self.log = QToolButton()
+        self.log.setText("log")
+        self.log.setCheckable(True)
         self.log.setAccessibleName("Logarithmic values")
         self.log.setToolTip("Logarithmic values (Y)")
         self.log.toggled.connect(self.log_changed)
@@ -139,6 +140,8 @@ class ChartToolbar(QWidget):
     def _restyle(self) -> None:
         self.setMinimumWidth(theme().px(280))
         self.smooth.setFixedSize(theme().px(90), theme().px(24))
+        longest = max(self.x_axis.fontMetrics().horizontalAdvance(words) for _, words in X_MODES)
+        self.x_axis.setMinimumWidth(longest + theme().px(48))
         width = self.smooth_label.fontMetrics().horizontalAdvance("smoothing 0.99")
         self.smooth_label.setMinimumWidth(width + theme().px(4))
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from arrcoc_gui.monitor.run_words import CancelQuestion
+from arrcoc_gui.theme import theme
 
 Answer = Callable[[str], None]
 
@@ -50,6 +51,11 @@ def _box(title: str, text: str, parent: QWidget) -> QMessageBox:
     box.setWindowTitle(title)
     box.setText(title)
     box.setInformativeText(text)
+    # The style of the platform makes these boxes narrow columns; this one is for reading.
+    box.setStyleSheet(
+        f"QLabel#qt_msgbox_label {{ font-weight: 600; font-size: {theme().px(15)}px; }}"
+        f"QLabel#qt_msgbox_informativelabel {{ min-width: {theme().px(420)}px; }}"
+    )
     return box
 
 

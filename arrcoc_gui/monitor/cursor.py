@@ -48,7 +48,8 @@ class TimeCursor(QObject):
         """Take the (grown) map of the run in focus; a position keeps its step."""
         self._map = time_map
         if self._set[0] is not None:
-            self._set = (self._set[0], time_map.time_of(self._set[0]))
+            # Asked for before the rows were there, it had no time; a resumed run logs steps again, later.
+            self._move(self._at_step(self._set[0]), self._hover)
 
     def set_step(self, step: float | None) -> None:
         """Go to a step; None follows."""

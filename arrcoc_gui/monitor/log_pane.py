@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.monitor.elastic import ElasticLabel
@@ -50,9 +50,10 @@ class LogPane(QWidget):
         self.down = _tool("↓", "Next hit (Enter)")
         self.up.clicked.connect(lambda: self.go_to_hit(-1))
         self.down.clicked.connect(lambda: self.go_to_hit(1))
-        self.follow = QCheckBox("Follow")
-        self.follow.setAccessibleName("Scroll with new lines")
-        self.follow.setToolTip("Scroll with new lines")
+        self.follow = _tool("Follow", "Scroll with new lines")
+        # Not quiet: a toggle has to show whether it is on.
+        self.follow.setProperty("look", None)
+        self.follow.setCheckable(True)
         self.follow.setChecked(True)
         self.follow.clicked.connect(self.view.set_following)
         self.view.following_changed.connect(self.follow.setChecked)

@@ -89,13 +89,12 @@ class CancelQuestion:
 def cancel_question(run: RunView, marks: Sequence[Mark], runs: Sequence[RunView]) -> CancelQuestion:
     """What a cancel ends and what remains: the checkpoint, the curves so far, the sweep's other points."""
     rest = [other for other in runs if run.sweep is not None and other.sweep == run.sweep and not other.finished]
-    lines = [f"Cancel {run.experiment}?"]
     if run.state == "queued":
         remains = "It has not started: nothing is lost."
     elif marks:
         remains = (
-            f"The trainer finishes its step, writes a last checkpoint and ends. The {plural(len(marks), 'checkpoint')} "
-            f"(the newest at step {marks[-1].step:,}), the curves and the pictures so far stay in the run's folder."
+            "The trainer finishes its step, writes a last checkpoint and ends. What it has come to stays in the run's "
+            f"folder: {plural(len(marks), 'checkpoint')} (the newest at step {marks[-1].step:,}), curves and pictures."
         )
     else:
         remains = (
@@ -107,7 +106,7 @@ def cancel_question(run: RunView, marks: Sequence[Mark], runs: Sequence[RunView]
         more += (
             f" Of its sweep, {plural(len(rest) - 1, 'other run')} will still run, unless you cancel the whole sweep."
         )
-    return CancelQuestion(lines[0], f"{remains} {more}", len(rest))
+    return CancelQuestion(f"Cancel {run.experiment}?", f"{remains}\n\n{more}", len(rest))
 
 
 def _ended(run: RunView) -> str:

@@ -170,6 +170,15 @@ class TestTime:
         cursor.follow()
         assert moves == [(5, 105.0), (10, 110.0), (None, None)] and cursor.following
 
+    def test_a_step_asked_for_before_its_row_gets_its_time_with_it(self, qtbot: object) -> None:
+        cursor = TimeCursor()
+        cursor.set_step(4)
+        moves: list[float | None] = []
+        cursor.moved.connect(lambda: moves.append(cursor.time))
+        cursor.set_map(TimeMap(np.array([0, 10]), np.array([100.0, 110.0])))
+        cursor.set_map(TimeMap(np.array([0, 10, 20]), np.array([100.0, 110.0, 120.0])))
+        assert moves == [104.0]
+
 
 class TestWords:
     def test_status_of_a_live_run(self) -> None:
