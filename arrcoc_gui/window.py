@@ -168,9 +168,10 @@ class MainWindow(QMainWindow):
         self._running.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._busy = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self._busy.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        bar.setContentsMargins(theme().px(8), 0, theme().px(8), 0)
         bar.addWidget(self._notice, 2)
-        bar.addWidget(self._running, 2)
         bar.addWidget(self._busy, 1)
+        bar.addWidget(self._running, 2)
         self._notice_timer = QTimer(self, interval=NOTICE_MS, singleShot=True)
         self._notice_timer.timeout.connect(lambda: self._notice.set_full_text(""))
         # Only what takes longer than a blink is named, else the line would flicker.

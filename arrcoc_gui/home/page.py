@@ -93,6 +93,7 @@ class HomePage(QWidget):
     def _show(self, view: HomeView) -> None:
         self._last_failure = ""
         summary = view.summary
+        self._asked |= not view.newcomer and self.welcome.button.hasFocus()
         self.welcome.setVisible(view.newcomer)
         self.welcome.set_facts(view.facts)
         self.next.setVisible(not view.newcomer)
