@@ -144,7 +144,7 @@ def _warm_later(window: MainWindow, page: str) -> None:
     from PySide6.QtCore import QTimer
 
     def load() -> None:
-        import pyqtgraph  # noqa: F401
+        import arrcoc_gui.plotting  # noqa: F401
 
     def ready(_: object) -> None:
         window.build_all()

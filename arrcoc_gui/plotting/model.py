@@ -79,7 +79,7 @@ class ChartModel:
 
     def y_ticks(self, view: View, look: Theme) -> list[Tick]:
         """The grid lines across, in pixels."""
-        rows = max(2, int(view.area.height() // look.px(44)))
+        rows = max(2, int(view.area.height() // look.px(38)))
         if view.log:
             values = grid.log_ticks(*view.y, rows)
             names = grid.log_labels(values, percent=self.percent)

@@ -28,9 +28,10 @@ from arrcoc_gui.theme import Theme
 FEW_POINTS = 6000  # drawn in all: up to here lines are thick
 FEW_CURVES = 3
 FAINT = 0.28  # how much of its colour the raw line behind a smoothed one keeps
-_THIN = ((0.0, 0.0),)
-_THICK = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5))
-_BOLD = ((-0.7, 0.0), (0.7, 0.0), (0.0, -0.7), (0.0, 0.7))
+Offsets = tuple[tuple[float, float], ...]
+_THIN: Offsets = ((0.0, 0.0),)
+_THICK: Offsets = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5))
+_BOLD: Offsets = ((-0.7, 0.0), (0.7, 0.0), (0.0, -0.7), (0.0, 0.7))
 DOT_SPACING_PX = 12  # points further apart than this are drawn as dots too
 _LABEL_SHARE = 0.38  # of the chart's width that labels may take
 
@@ -156,7 +157,8 @@ def paint_curves(
         lines.append((curve, curve_color(theme, curve.color), curve_lines(view, curve, mode, smooth, buckets)))
     few = sum(len(line) for _, _, parts in lines for line in parts) <= FEW_POINTS
     for curve, color, parts in lines:
-        stroke(painter, color, parts, _THICK if few and not curve.dashed else _THIN, dashed=curve.dashed)
+        thick = few and not curve.dashed
+        stroke(painter, color, parts, scaled(theme, _THICK) if thick else _THIN, dashed=curve.dashed)
     for curve in curves:
         paint_dots(painter, theme, view, curve, mode, 0.0 if curve.dashed else alpha)
         paint_gaps(painter, theme, view, curve, mode)
@@ -173,11 +175,17 @@ def curve_lines(view: View, curve: PyramidCurve, mode: XMode, alpha: float, buck
     return polylines(*view.to_pixels(x, y))
 
 
+def scaled(theme: Theme, offsets: Offsets) -> Offsets:
+    """Offsets that make a line thicker on a larger theme, but leave no gap between its strokes."""
+    factor = min(theme.scale, 1.6)
+    return tuple((dx * factor, dy * factor) for dx, dy in offsets)
+
+
 def stroke(
     painter: QPainter,
     color: QColor,
     parts: Sequence[QPolygonF],
-    offsets: Sequence[tuple[float, float]] = _THIN,
+    offsets: Offsets = _THIN,
     *,
     dashed: bool = False,
 ) -> None:
@@ -200,7 +208,7 @@ def paint_highlight(
     """The one curve that is pinned or under the mouse, on top of the others and bold."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
     parts = curve_lines(view, curve, mode, 0.0 if curve.dashed else alpha, bucket_count(view, 1))
-    stroke(painter, curve_color(theme, curve.color), parts, _BOLD)
+    stroke(painter, curve_color(theme, curve.color), parts, scaled(theme, _BOLD))
 
 
 def paint_dots(painter: QPainter, theme: Theme, view: View, curve: PyramidCurve, mode: XMode, alpha: float) -> None:
