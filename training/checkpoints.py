@@ -86,8 +86,7 @@ def save(store: CheckpointStore, checkpoint: Checkpoint, *, limit: int) -> str:
             f"the checkpoint {folder} does not read back as it was written",
             remedy="Check the disk; the checkpoints before it were kept.",
         )
-    for old in _folders(store)[: -max(limit, 1)]:
-        _remove(store, old)
+    _tidy(store, folder, limit)
     return folder
 
 
@@ -176,7 +175,7 @@ def _read(store: CheckpointStore, folder: str) -> Checkpoint:
 def _verified(store: CheckpointStore, folder: str) -> dict[str, bytes]:
     """The files of a committed checkpoint, each checked against its hash. Raises CheckpointError."""
     try:
-        committed = store.get(f"{folder}/{COMMITTED}").decode()
+        committed = store.get(f"{folder}/{COMMITTED}").decode(errors="replace")
     except KeyError:
         raise CheckpointError("it was not written to its end") from None
     try:
@@ -206,6 +205,17 @@ def _create(store: CheckpointStore, name: str, data: bytes) -> None:
             f"{name} was written by someone else at the same time",
             remedy="Only one trainer may write to a run: end the other one.",
         )
+
+
+def _tidy(store: CheckpointStore, newest: str, limit: int) -> None:
+    """Delete all but `limit` up to `newest`, and damaged ones of later steps, which were skipped at resume."""
+    folders = _folders(store)
+    place = folders.index(newest)
+    for old in folders[: max(0, place + 1 - max(limit, 1))]:
+        _remove(store, old)
+    for later in folders[place + 1 :]:
+        if not _is_whole(store, later):
+            _remove(store, later)
 
 
 def _remove(store: CheckpointStore, folder: str) -> None:

@@ -49,13 +49,17 @@ def test_only_the_newest_are_kept(store: DiskStore) -> None:
     assert {name.split("/")[0] for name in store.list()} == {"step-00000004", "step-00000005"}
 
 
-@pytest.mark.parametrize("damage", ["no marker", "a file is missing", "a bit flipped", "manifest replaced"])
+@pytest.mark.parametrize(
+    "damage", ["no marker", "marker garbled", "a file is missing", "a bit flipped", "manifest replaced"]
+)
 def test_a_damaged_checkpoint_is_skipped_and_replaced(store: DiskStore, tmp_path: Path, damage: str) -> None:
     save(store, checkpoint(1), limit=3)
     save(store, checkpoint(2), limit=3)
     folder = tmp_path / "checkpoints" / "step-00000002"
     if damage == "no marker":
         (folder / "COMMITTED").unlink()
+    elif damage == "marker garbled":
+        (folder / "COMMITTED").write_bytes(b"\xb3" * 64)
     elif damage == "a file is missing":
         (folder / "optimizer.pt").unlink()
     elif damage == "a bit flipped":
@@ -90,6 +94,16 @@ def test_a_write_that_fails_halfway_costs_nothing_but_itself(store: DiskStore) -
     assert found is not None and found.step == 1
     save(store, checkpoint(2), limit=1)
     assert {name.split("/")[0] for name in store.list()} == {"step-00000002"}
+
+
+def test_the_last_good_one_is_kept_beside_a_damaged_one_of_a_later_step(store: DiskStore, tmp_path: Path) -> None:
+    for step in (50, 100):
+        save(store, checkpoint(step), limit=2)
+    (tmp_path / "checkpoints" / "step-00000100" / "COMMITTED").unlink()  # killed in the middle of writing it
+    save(store, checkpoint(60), limit=1)  # resumed from 50, and stopped on the way
+    found = latest(store, pytest.fail)
+    assert found is not None and found.step == 60
+    assert {name.split("/")[0] for name in store.list()} == {"step-00000060"}
 
 
 def test_saving_the_same_step_again_changes_nothing(store: DiskStore, tmp_path: Path) -> None:
