@@ -221,6 +221,7 @@ class MainWindow(QMainWindow):
         from arrcoc_gui.farewell import say_farewell
 
         self._remember()
+        self.hide()  # before the children are waited for: nobody looks at a window that does not answer
         self.state.stop()
         for page in self.pages.values():
             if page.widget is not None and _has(page.widget, "shutdown"):
