@@ -9,17 +9,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import setup
+
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv/bin/python"
 
 
 def main():
+    if sys.version_info[:2] not in setup.VERSIONS:
+        # The core may not load in this one: another takes over, or the set-up says what to install.
+        try:
+            python = setup.find_python()
+        except setup.SetupError as error:
+            print(f"[setup] {error}", file=sys.stderr)
+            return 2
+        return subprocess.run([python, str(ROOT / "scripts/run.py")], check=False).returncode
     sys.path.insert(0, str(ROOT))
     from arrcoc_core.cli.display import has_display  # standard library only, as all that it imports
 
     window = has_display()
-    setup = [sys.executable, str(ROOT / "scripts/setup.py"), "run" if window else "terminal"]
-    code = subprocess.run(setup, check=False).returncode
+    prepare = [sys.executable, str(ROOT / "scripts/setup.py"), "run" if window else "terminal"]
+    code = subprocess.run(prepare, check=False).returncode
     if code:
         return code
     if window:

@@ -109,7 +109,8 @@ def find_python():
         return sys.executable
     for major, minor in VERSIONS:
         found = shutil.which(f"python{major}.{minor}")
-        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+        quiet = subprocess.DEVNULL  # a shim may be on the PATH without the version behind it
+        if found and subprocess.run([found, "-c", ""], stdout=quiet, stderr=quiet, check=False).returncode == 0:
             return found
     raise SetupError(
         f"arrcoc needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]} and none of them is on the PATH.\n"
