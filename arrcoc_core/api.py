@@ -20,9 +20,10 @@ from arrcoc_core.launching import apply, ensure_supervisor, new_run_id
 from arrcoc_core.planning import Plan, make_plan
 from arrcoc_core.records import FINAL
 from arrcoc_core.resolving import resolve
-from arrcoc_core.run import Attempt, Progress, Run, SweepRun
+from arrcoc_core.run import Attempt, Progress, Run
 from arrcoc_core.settings import Settings, find_root, load_settings, state_dir
 from arrcoc_core.store import Store
+from arrcoc_core.sweep_run import SweepRun
 
 if TYPE_CHECKING:
     from arrcoc_core.variations import Sweep
