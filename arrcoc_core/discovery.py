@@ -119,10 +119,17 @@ class Discovery:
                 file=str(self.root / error.file),
                 line=error.line,
             )
+        if points := self.sweeps.get(name):
+            return UnknownExperimentError(
+                f"{name!r} is a sweep of {len(points)} experiments.",
+                remedy=f"Name one of them, such as {points[0].name}.",
+            )
         names = [entry.name for entry in self.entries if entry.experiment is not None]
         meant = nearest(name, [*names, *self.sweeps])
         shown = ", ".join(
-            [*(entry.name for entry in self.entries if not entry.sweep and entry.experiment), *self.sweeps]
+            dict.fromkeys(
+                [*(entry.name for entry in self.entries if not entry.sweep and entry.experiment), *self.sweeps]
+            )
         )
         return UnknownExperimentError(
             f"No experiment is called {name!r}.{self._broken_text()}",

@@ -1,8 +1,8 @@
 """The experiments as a table: one row each, with what its last run came to.
 
 The status is the badge of `badges.py`: whether a launch would add anything to what has run. An experiment that
-cannot be read or resolved is `broken` and keeps its row, with the error. Pure: callers bring discovery, settings,
-runs and the hash of the code.
+cannot be read or resolved, or whose name is taken twice, is `broken` and keeps its row, with the error. Pure: callers
+bring discovery, settings, runs and the hash of the code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ASIDE = frozenset({"name", "tags", "notes"})
 
 @dataclass(frozen=True)
 class ExperimentRow:
-    """One experiment; a broken one has an `error` and neither values nor a fingerprint."""
+    """One experiment; a broken one has an `error`, and values and a fingerprint only where they could be read."""
 
     name: str
     file: str
@@ -103,13 +103,15 @@ def _row(entry: Entry, settings: Settings, newest: Sequence[RunLike], code: str)
         except ArrcocError as problem:
             error = str(problem)
     experiment = resolved.experiment if resolved is not None else None
+    # What can be read and has an error has a name that is taken twice: it cannot be launched.
+    usable = None if error else resolved
     return ExperimentRow(
         name=entry.name,
         file=entry.file,
         line=entry.line,
         sweep=entry.sweep,
         error=error,
-        status=badge(entry.name, resolved.fingerprint, code, newest) if resolved is not None else "broken",
+        status=badge(entry.name, usable.fingerprint, code, newest) if usable is not None else "broken",
         fingerprint=resolved.fingerprint if resolved is not None else "",
         target=experiment.compute.kind if experiment is not None else "",
         model=experiment.model.base if experiment is not None else "",

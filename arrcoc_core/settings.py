@@ -170,7 +170,7 @@ def _checked(key: Key, text: str, site: Site) -> Setting:
         except ExperimentError as error:
             # The rule is the field's; the sentence is about the key that was written.
             _, _, allowed = error.message.partition(" must ")
-            allowed = allowed.rpartition("; got ")[0].replace("True or False", "true or false")
+            allowed = allowed.rpartition("; got ")[0].replace("True", "true").replace("False", "false")
             message = f"{key.name} {where} must {allowed}; got {text!r}."
             remedy = error.remedy if error.remedy.startswith("Did you mean") else f"{key.name}: {key.help}"
             raise _wrong(site, key.name, message, remedy) from None

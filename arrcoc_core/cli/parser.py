@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
     """argparse with a nearest-match hint for a misspelt command."""
 
     def error(self, message: str) -> NoReturn:
-        if "invalid choice" in message and "'" in message:
+        if self.prog == "arrcoc" and "invalid choice" in message and "'" in message:
             import difflib
 
             typed = message.split("'")[1]
@@ -183,7 +183,6 @@ def _json(parser: argparse._ActionsContainer, summary: str = "print JSON for pro
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("give a number from 1 up")
-    return value
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"give a whole number from 1 up, not {text!r}")
+    return int(text)

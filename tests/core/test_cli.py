@@ -166,6 +166,26 @@ def test_reading_without_runs(read: Callable[..., Said]) -> None:
         assert done.stderr.startswith("error: ")
 
 
+def test_a_wrong_argument_is_named_as_it_was_typed(read: Callable[..., Said]) -> None:
+    shell = read("completion", "nush")
+    assert shell.returncode == 2 and "'nush'" in shell.stderr and "command" not in shell.stderr
+    limit = read("runs", "-n", "few")
+    assert limit.returncode == 2 and "give a whole number from 1 up, not 'few'" in limit.stderr
+    sweep = read("show", "token_budget")
+    assert sweep.returncode == 2 and "'token_budget' is a sweep of 4 experiments" in sweep.stderr
+    assert "such as token_budget/keep-2" in sweep.stderr
+
+
+def test_a_name_taken_twice_is_broken_in_the_list(run: Arrcoc, project: Path) -> None:
+    text = 'from arrcoc_core import Experiment\nagain = Experiment(name="default")\n'
+    (project / "experiments/again.py").write_text(text, encoding="utf-8")
+    listed = run("list", "--json")
+    assert listed.returncode == 0
+    rows = [row for row in json.loads(listed.stdout) if row["name"] == "default"]
+    assert [row["status"] for row in rows] == ["broken", "broken"]
+    assert all("is also taken at" in row["error"] for row in rows)
+
+
 def test_gui_without_a_display_says_what_to_do(read: Callable[..., Said]) -> None:
     done = read("gui", DISPLAY="", WAYLAND_DISPLAY="", QT_QPA_PLATFORM="")
     assert done.returncode == 2
