@@ -78,7 +78,7 @@ def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`figures("name", key=value, …)` keeps what was measured for acceptance.json and prints it."""
     store = request.config.stash[FIGURES]
 
-    def record(name: str, **values: object) -> None:
+    def record(name: str, /, **values: object) -> None:
         store.setdefault(name, {}).update(values)
         print(f"{name}: {json.dumps(values, default=str)}")
 
