@@ -53,8 +53,10 @@ def announce_start(store: Store) -> bool:
     """Whether the caller is to start a supervisor: none lives, and nobody else is starting one."""
     if driven(store):
         return False
-    now = time.time()
     with store.writing() as db:
+        if driven(store):  # since then: or a start would be announced that nothing takes back
+            return False
+        now = time.time()
         row = db.execute("SELECT heartbeat_at FROM leases WHERE name = ?", (STARTING,)).fetchone()
         if row and 0 <= now - row[0] < START_S:
             return False

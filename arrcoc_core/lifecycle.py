@@ -106,7 +106,8 @@ def _while_alive(run: RunRecord, attempt: AttemptRecord, seen: Observation, now:
     if run.state == "cancelling":
         if attempt.interrupted_at is None:
             return (Event(run.id, "interrupt_sent", now, attempt.n, run.cause), Interrupt(attempt.n))
-        if attempt.killed_at is None and now >= attempt.interrupted_at + GRACE_S:
+        # Again and again: a driver may have died between writing it down and doing it.
+        if now >= (attempt.killed_at or attempt.interrupted_at) + GRACE_S:
             cause = f"still there {GRACE_S:.0f} s after SIGTERM"
             return (Event(run.id, "kill_sent", now, attempt.n, cause), Kill(attempt.n))
         return ()

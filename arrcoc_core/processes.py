@@ -48,19 +48,18 @@ def send(pid: int, known_stamp: str, signum: signal.Signals) -> bool:
     return True
 
 
-def kill_session(leader: int, not_before: float) -> None:
+def kill_session(leader: int, marks: Mapping[str, str]) -> None:
     """Kill what is left of the session that `leader` had started: helpers of a trainer that has ended.
 
-    `not_before` (Unix seconds) is when the leader was started: a session that took over the same number, or a
-    process older than it, is none of ours.
+    `marks` are variables that the leader was started with and its helpers have inherited. When nobody watched it end,
+    its number may be that of somebody else's session by now (after a reboot it soon is): that one has no such marks.
     """
     import psutil
 
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) != leader or process.pid == leader or process.create_time() < not_before - 5:
-                continue
-            process.kill()
+            if os.getsid(process.pid) == leader and marks.items() <= process.environ().items():
+                process.kill()
         except (ProcessLookupError, PermissionError, psutil.Error):
             continue
 

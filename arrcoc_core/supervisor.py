@@ -19,11 +19,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from arrcoc_core import lease
-from arrcoc_core.errors import ArrcocError
+from arrcoc_core.errors import StoreError
 from arrcoc_core.lifecycle import Interrupt, Kill, Observation, Submit, advance
 from arrcoc_core.records import AttemptRecord, Event, RunRecord
 from arrcoc_core.store import Conflict, Store
@@ -31,6 +32,8 @@ from arrcoc_core.targets import AttemptKey, Handle, JobRequest, NoRoomError, Tar
 from arrcoc_core.targets.local import read_json
 
 POLL_S = 0.1
+STORE_PAUSE_S = 2.0
+"""How long it waits after the store could not be used: the disk is full, for one."""
 LINGER_S = 1.0
 """How long it waits for another run before it ends: a script that launches one after the other needs one supervisor."""
 
@@ -58,16 +61,20 @@ class Supervisor:
                 self._say("the state folder is gone")
                 self._end_all()
                 return
-            if not self._keep_lease():
-                self._say("another supervisor has taken over")
-                return
-            if self.step():
-                idle_since = None
-            else:
-                now = time.monotonic()
-                idle_since = now if idle_since is None else idle_since
-                if now - idle_since >= LINGER_S and lease.give_back(self._store, only_when_idle=True):
+            try:
+                if not self._keep_lease():
+                    self._say("another supervisor has taken over")
                     return
+                if self.step():
+                    idle_since = None
+                else:
+                    now = time.monotonic()
+                    idle_since = now if idle_since is None else idle_since
+                    if now - idle_since >= LINGER_S and lease.give_back(self._store, only_when_idle=True):
+                        return
+            except StoreError as error:  # no run's fault: trainers go on, and what happened is written down later
+                self._say(f"{error.message}")
+                time.sleep(STORE_PAUSE_S)
             time.sleep(POLL_S)
         lease.give_back(self._store, only_when_idle=False)
 
@@ -96,7 +103,9 @@ class Supervisor:
             self._advance(run)
         except Conflict:
             return  # a cancel came in between: the next pass sees it
-        except (ArrcocError, OSError, ValueError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
             self._say(f"{run.id}: {type(error).__name__}: {error}")
             self._give_up(run, f"{type(error).__name__}: {error}")
 
@@ -241,7 +250,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _say(line: str) -> None:
     now = time.time()
-    print(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z {line}", flush=True)
+    with suppress(OSError):  # a full disk silences it, and is no reason to leave the runs alone
+        print(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z {line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ that is gone and left neither was killed.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,14 +18,20 @@ import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from arrcoc_core.lifecycle import Observation
 from arrcoc_core.processes import alive, kill_session, send, stamp
 from arrcoc_core.targets import AttemptKey, Handle, JobRequest, NoRoomError
 
 _WANDB_KEPT = frozenset({"WANDB_API_KEY"})
-_NOT_INHERITED = frozenset({"PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONHOME"})
+_NOT_INHERITED = frozenset(
+    {
+        *("PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONHOME"),
+        *("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),  # of a job that launches this one
+    }
+)
+_NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 _LAST_LINE_BYTES = 4096
 
 
@@ -32,14 +39,14 @@ class LocalTarget:
     """Keeps the processes it started, to learn their exit status; knows all others by their handle."""
 
     def __init__(self) -> None:
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._children: dict[tuple[int, str], subprocess.Popen[bytes]] = {}
 
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:
         log = log_path(request.directory, key.n)
-        log.parent.mkdir(exist_ok=True)
-        exit_path(request.directory, key.n).unlink(missing_ok=True)
         started = time.time()
         try:
+            log.parent.mkdir(exist_ok=True)
+            exit_path(request.directory, key.n).unlink(missing_ok=True)
             with log.open("ab") as output:
                 child = subprocess.Popen(
                     request.command,
@@ -50,11 +57,13 @@ class LocalTarget:
                     stderr=output,
                     start_new_session=True,
                 )
-        except (BlockingIOError, MemoryError) as error:  # no more processes, no more memory
+        except (OSError, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_ROOM:
+                raise
             raise NoRoomError(f"this machine has no room for another process: {error}") from error
-        self._children[child.pid] = child
         # A child that has ended already is a zombie until it is polled, and has no stamp any more.
         mark = stamp(child.pid) or "ended at once"
+        self._children[child.pid, mark] = child
         return _handle(request, key, child.pid, mark, started)
 
     def find(self, request: JobRequest, key: AttemptKey) -> Handle | None:
@@ -69,25 +78,25 @@ class LocalTarget:
                 started = process.create_time()
             except psutil.Error:
                 continue
-            ours = environment.get("ARRCOC_RUN_ID"), environment.get("ARRCOC_ATTEMPT"), environment.get("RANK")
-            if ours == (key.run_id, str(key.n), None) and mark is not None:
+            if _marks(key).items() <= environment.items() and "RANK" not in environment and mark is not None:
                 return _handle(request, key, process.pid, mark, started)
+        if exit_path(request.directory, key.n).exists():  # it has ended before anybody knew its number
+            return _handle(request, key, 0, "ended unseen", time.time())
         return None
 
     def observe(self, handle: Handle) -> Observation:
         directory, pid = Path(handle["directory"]), int(handle["pid"])
-        child = self._children.get(pid)
+        child = self._children.get((pid, str(handle["stamp"])))
         if child is not None:
             code = child.poll()
             if code is None:
                 return Observation("alive", busy=_busy(directory, handle))
-            del self._children[pid]
-            exit_code: int | None = code
+            exit_code: int | None = code  # kept, for when it cannot be written down now and is asked again
         elif alive(pid, str(handle["stamp"])):
             return Observation("alive", busy=_busy(directory, handle))
         else:
             exit_code = _left_behind(directory, int(handle["n"]))
-        kill_session(pid, float(handle["started_at"]))
+        kill_session(pid, _marks(AttemptKey(directory.name, int(handle["n"]))))
         return Observation(
             "ended",
             committed_step=committed_step(directory),
@@ -135,11 +144,12 @@ def read_lines(path: Path, cursor: int, *, partial: bool = False) -> tuple[list[
 def read_json(path: Path) -> dict[str, Any] | None:
     """A small file that its writer replaces whole; None while it is not there."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:  # written by something that does not replace it whole
         return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _handle(request: JobRequest, key: AttemptKey, pid: int, mark: str, started: float) -> Handle:
@@ -164,9 +174,13 @@ def _environment(request: JobRequest, key: AttemptKey) -> dict[str, str]:
         **inherited,
         **request.environment,
         "WANDB_DIR": str(request.directory),
-        "ARRCOC_RUN_ID": key.run_id,
-        "ARRCOC_ATTEMPT": str(key.n),
+        **_marks(key),
     }
+
+
+def _marks(key: AttemptKey) -> dict[str, str]:
+    """The variables that a trainer, and all that it starts, is known by."""
+    return {"ARRCOC_RUN_ID": key.run_id, "ARRCOC_ATTEMPT": str(key.n)}
 
 
 def _busy(directory: Path, handle: Handle) -> bool:

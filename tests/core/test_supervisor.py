@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from arrcoc_core import Experiment, Local, lease, lifecycle, plan
+from arrcoc_core.errors import StoreError
 from arrcoc_core.launching import apply
 from arrcoc_core.processes import alive, stamp
 from arrcoc_core.records import Event, RunRecord
@@ -127,6 +130,74 @@ def test_a_machine_without_room_is_waited_for(bench: Bench, experiment: Make, mo
     assert bench.run(run_id).state == "succeeded" and len(bench.run(run_id).attempts) == 2
 
 
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EMFILE, errno.ENOSPC])
+def test_whatever_runs_out_is_waited_for(
+    bench: Bench, experiment: Make, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    run_id = bench.launch(experiment(steps=1))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    bench.until(lambda: bench.run(run_id).used.capacity == 1)
+    assert not bench.run(run_id).finished
+
+
+def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
+    bench: Bench, experiment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = bench.launch(experiment(steps=20, step_s=0.05))
+    bench.until(lambda: bench.run(run_id).state == "running")
+    written, refused = bench.store.append, list[int]()
+
+    def full(events: Sequence[Event], **more: Any) -> list[int]:
+        if len(refused) < 2:
+            refused.append(1)
+            raise StoreError("the disk is full")
+        return written(events, **more)
+
+    monkeypatch.setattr(bench.store, "append", full)
+    monkeypatch.setattr("arrcoc_core.supervisor.STORE_PAUSE_S", 0.01)
+    bench.supervisor.serve()
+    run = bench.run(run_id)
+    assert len(refused) == 2 and (run.state, run.attempts[0].exit_code) == ("succeeded", 0)
+
+
+def test_files_that_hold_something_else_end_that_run_and_no_other(bench: Bench, experiment: Make) -> None:
+    broken, sound = bench.launch(experiment(steps=1)), bench.launch(experiment(steps=1))
+    (bench.state / "runs" / broken / "plan.json").write_text("[]")
+    (bench.state / "runs" / sound / "summary.json").write_text("[]")
+    bench.until(lambda: bench.run(broken).finished and bench.run(sound).finished)
+    assert (bench.run(broken).state, bench.run(sound).state) == ("failed", "succeeded")
+
+
+def test_an_attempt_that_ended_before_its_number_was_known_is_closed(bench: Bench, experiment: Make) -> None:
+    run_id = bench.launch(experiment(steps=1))
+    bench.store.append([Event(run_id, "attempt_started", time.time(), 1)])
+    directory = bench.state / "runs" / run_id
+    request = JobRequest(directory, (sys.executable, "-m", "training.train", str(directory)), {})
+    lost = LocalTarget()
+    handle = lost.submit(request, AttemptKey(run_id, 1))
+    bench_until = time.monotonic() + 60
+    while lost.observe(handle).kind != "ended" and time.monotonic() < bench_until:
+        time.sleep(0.02)
+    bench.until(lambda: bench.run(run_id).finished)
+    run = bench.run(run_id)
+    assert (run.state, len(run.attempts), run.attempts[0].exit_code) == ("succeeded", 1, 0)
+
+
+def test_a_trainer_is_no_rank_of_the_job_that_launched_it(
+    bench: Bench, experiment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = bench.root / "training" / "train.py"
+    source.write_text(source.read_text().replace("def main():\n", "def main():\n    assert 'RANK' not in os.environ\n"))
+    monkeypatch.setenv("RANK", "3")
+    run_id = bench.launch(experiment(steps=1))
+    bench.until(lambda: bench.run(run_id).finished)
+    assert bench.run(run_id).state == "succeeded"
+
+
 def test_helpers_that_a_killed_trainer_left_are_ended(bench: Bench, experiment: Make) -> None:
     source = bench.root / "training" / "train.py"
     helper = "import subprocess\nsubprocess.Popen(['sleep', '600'])\n"
@@ -139,6 +210,25 @@ def test_helpers_that_a_killed_trainer_left_are_ended(bench: Bench, experiment: 
     while session_of(handle["pid"]) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not session_of(handle["pid"])
+
+
+def test_a_session_of_somebody_else_with_the_same_number_is_left_alone(bench: Bench, experiment: Make) -> None:
+    run_id = bench.launch(experiment(steps=1))
+    other = subprocess.Popen(["sh", "-c", "sleep 600 & wait"], start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while len(session_of(other.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        members = session_of(other.pid)
+        assert len(members) == 2
+        directory = str(bench.state / "runs" / run_id)
+        handle = {"pid": other.pid, "stamp": "gone", "directory": directory, "n": 1, "started_at": time.time() - 9}
+        assert LocalTarget().observe(handle).kind == "ended"
+        time.sleep(0.2)
+        assert session_of(other.pid) == members
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
 
 
 def session_of(leader: int) -> list[int]:
@@ -197,6 +287,24 @@ def test_only_one_of_many_doors_starts_a_supervisor(tmp_path: Path) -> None:
         assert lease.acquire(store) and not lease.announce_start(second)
         lease.give_back(store, only_when_idle=True)
         assert lease.announce_start(second)
+
+
+def test_no_start_is_announced_while_a_supervisor_takes_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path / "store.db") as store:
+        looked, real = list[bool](), lease.driven
+
+        def driven(which: Store) -> bool:
+            looked.append(real(which))
+            if len(looked) == 1:  # another door's supervisor is there just after this look
+                assert lease.acquire(store)
+            return looked[-1]
+
+        monkeypatch.setattr(lease, "driven", driven)
+        assert not lease.announce_start(store)
+        lease.give_back(store, only_when_idle=True)
+        assert lease.announce_start(store), "nothing was announced that would hold up the next launch"
 
 
 def test_the_lease_is_kept_while_a_run_is_unfinished(bench: Bench, experiment: Make) -> None:
