@@ -41,10 +41,6 @@ class Settings:
         """The value of a known key; "" where it is not set and has no default. KeyError for an unknown key."""
         return self.values[key]
 
-    def text(self, key: str) -> str:
-        """The value of a key that is text."""
-        return str(self.values[key])
-
     def source(self, key: str) -> Source:
         """Where the value of a key comes from: `.training` (file:line), `environment` (variable) or `default`."""
         return self.sources[key]

@@ -116,7 +116,7 @@ def test_quotes_comments_spaces_and_export(tmp_path: Path) -> None:
     settings = load_settings(_write(tmp_path, text), {})
     assert settings.get("WANDB_PROJECT") == "my-project" and settings.get("WANDB_ENTITY") == "me"
     assert settings.get("BATCH_SIZE") == 8 and settings.get("SEED") == DEFAULTS.train.seed
-    assert settings.text("HF_HUB_REPO_ID") == ""
+    assert settings.get("HF_HUB_REPO_ID") == ""
     assert settings.source("BATCH_SIZE") == Source(".training", ".training:4 BATCH_SIZE")
     assert settings.source("SEED") == Source("default", "")
 
