@@ -197,8 +197,8 @@ def install_packages(extras):
 
 def check_imports(job):
     modules = ["arrcoc_core", "torch", "transformers", "wandb"]
-    modules += [] if job == "terminal" else ["PySide6.QtWidgets", "pyqtgraph"]
-    modules += ["pytest", "pytestqt"] if job == "test" else []
+    modules += [] if job == "terminal" else ["PySide6.QtWidgets"]
+    modules += ["pytest", "pytestqt", "xdist", "pyqtgraph"] if job == "test" else []
     code = f"import importlib\nfor name in {modules!r}: importlib.import_module(name)"
     run([str(VENV / "bin/python"), "-c", code], env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
 

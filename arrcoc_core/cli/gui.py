@@ -15,10 +15,9 @@ def gui(arguments: argparse.Namespace) -> int:
     from arrcoc_core.settings import find_root
 
     root = find_root()
-    missing = [name for name in ("PySide6", "pyqtgraph") if importlib.util.find_spec(name) is None]
-    if missing:
+    if importlib.util.find_spec("PySide6") is None:
         raise ConfigError(
-            f"The desktop app needs {' and '.join(missing)}.",
+            "The desktop app needs PySide6.",
             remedy='python -m pip install -e ".[gui]"   (or: make run)',
         )
     if not has_display():
