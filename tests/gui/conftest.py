@@ -98,7 +98,8 @@ def _running() -> dict[int, str]:
     """Live threads, timers and processes of Qt, by address."""
     found: dict[int, str] = {}
     for thing in gc.get_objects():
-        if not isinstance(thing, QTimer | QThread | QProcess) or not shiboken6.isValid(thing):
+        # By its type: asking an object for its class wakes up proxies, as torch has them.
+        if not issubclass(type(thing), QTimer | QThread | QProcess) or not shiboken6.isValid(thing):
             continue
         if isinstance(thing, QTimer) and thing.isActive():
             owner = thing.parent()
