@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from arrcoc_core.errors import PlanError
 from arrcoc_core.experiment import Local
 from arrcoc_core.lease import announce_start
 from arrcoc_core.planning import RUN_FOLDER, Plan
@@ -42,6 +43,7 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
     for plan in plans:
         plan.require()
     state = state_dir(root)
+    _refuse_other_runs(state, plans, run_ids)
     snapshot = capture(root, state, expected=plans[0].code)
     packages = installed_packages()
     for plan, run_id in zip(plans, run_ids, strict=True):
@@ -93,6 +95,21 @@ def installed_packages() -> str:
                 found.setdefault(match[1].lower().replace("_", "-"), match[2])
     lines = [f"python=={sys.version.split()[0]}", *(f"{name}=={found[name]}" for name in sorted(found))]
     return "\n".join(lines) + "\n"
+
+
+def _refuse_other_runs(state: Path, plans: Sequence[Plan], run_ids: Sequence[str]) -> None:
+    """PlanError where an id is that of a run of something else, whose folder would be written over."""
+    path = state / "store.db"
+    if not path.exists():
+        return
+    with Store(path) as store:
+        for plan, run_id in zip(plans, run_ids, strict=True):
+            for known in store.runs(prefix=run_id):
+                if known.id == run_id and (known.fingerprint, known.code) != (plan.fingerprint, plan.code):
+                    raise PlanError(
+                        f"there is a run {run_id} already, of {known.experiment} with other values or other code",
+                        remedy="Launch with another run id, or with none.",
+                    )
 
 
 def _make_folder(directory: Path, plan: Plan, snapshot: Snapshot, packages: str) -> None:

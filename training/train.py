@@ -310,12 +310,12 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     story.say(f"base {'unchanged' if unchanged else 'CHANGED'}: sha256 {base_hash}")
     if not unchanged:
         raise RunError("the frozen base's parameters changed during training", remedy="This is a defect: report it.")
-    if world.rank == 0:
-        leave_result(model, directory / "result", experiment, summary)
     story.summary(summary)
+    tracker.finish(summary, 0)
+    if world.rank == 0:  # last: who finds the result complete finds every row and the whole summary, too
+        leave_result(model, directory / "result", experiment, summary)
     right = f"{summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens"
     story.say(f"done: {right}; the selector is in {directory / 'result'}")
-    tracker.finish(summary, 0)
     story.progress("done", total, eta_s=0.0)
     leave_world(world)
     return 0

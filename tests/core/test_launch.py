@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from arrcoc_core import Experiment, Local, Run, get_run, get_sweep, launch, plan, reconcile, runs, sweep, sweeps
+from arrcoc_core import Experiment, Local, Run, Tokens, get_run, get_sweep, launch, plan, reconcile, runs, sweep, sweeps
 from arrcoc_core.api import changes_token
 from arrcoc_core.errors import PlanError, UnknownRunError, WorldMovedError
 from arrcoc_core.launching import apply, new_run_id
@@ -80,6 +80,15 @@ def test_a_launch_can_be_repeated_and_gives_the_same_run(fake_project: Path, exp
     assert changes_token() > token
     assert launch(experiment(steps=2), run_id=run_id).wait(PATIENCE_S).id == first.id
     assert len(runs()) == 1 and len(first.attempts) == 1
+
+
+def test_the_id_of_another_run_is_refused_and_its_folder_left_alone(fake_project: Path, experiment: Make) -> None:
+    first = launch(experiment(steps=2), run_id=new_run_id("fake"))
+    held = (first.directory / "experiment.json").read_bytes()
+    with pytest.raises(PlanError, match="there is a run"):
+        launch(experiment(steps=2).but(tokens=Tokens(keep=3)), run_id=first.id)
+    assert (first.directory / "experiment.json").read_bytes() == held
+    assert first.wait(PATIENCE_S).succeeded and len(runs()) == 1
 
 
 def test_a_launch_refuses_when_the_code_moved_and_creates_nothing(fake_project: Path, experiment: Make) -> None:

@@ -91,6 +91,18 @@ def test_what_a_run_leaves(whole_run: Path) -> None:
     assert committed(whole_run) == ["step-00000011", "step-00000012"]
 
 
+def test_the_result_is_left_after_all_else(make_run: MakeRun, start_trainer: Start) -> None:
+    run = make_run("data.max_train_samples=8", "train.batch_size=8")
+    (run / "result").write_text("in the way")
+    trainer = start_trainer(run)
+    assert trainer.wait() == 1, trainer.said
+    assert json.loads((run / "summary.json").read_text())["base/unchanged"] == 1.0
+    (run / "result").unlink()
+    again = start_trainer(run, attempt=2)
+    assert again.wait() == 0, again.said
+    assert (run / "result" / "DONE").exists()
+
+
 def test_metrics_of_a_run(whole_run: Path) -> None:
     metrics = open_metrics(whole_run)
     rows = list(metrics.rows())
