@@ -229,7 +229,13 @@ class Run:
             since = (datetime.now(UTC) - told.updated_at).total_seconds() if told.updated_at else 0.0
             return max(0.0, told.eta_s - max(0.0, since))
         expected = self.expected_s
-        return max(0.0, expected - (self.elapsed_s or 0.0)) if expected else None
+        if not expected:
+            return None
+        # A resumed run has the part before its checkpoint behind it; the time since its launch says nothing of that.
+        fraction = told.fraction if told is not None and len(self.attempts) > 1 else None
+        if fraction is not None:
+            return expected * (1.0 - fraction)
+        return max(0.0, expected - (self.elapsed_s or 0.0))
 
     @property
     def expected_s(self) -> float | None:

@@ -70,7 +70,7 @@ def home_summary(runs: Sequence[RunLike], discovery: Discovery | None, now: date
     ended.sort(key=lambda run: run.ended_at or run.created_at, reverse=True)
     recent = tuple(summarize(run, previous_of(run, runs)) for run in ended[:RECENT])
     needs = (*_broken_files(discovery), *_failures(runs))
-    return HomeSummary(running, recent, _home_step(running, recent, runs), needs)
+    return HomeSummary(running, recent, _home_step(running, recent, runs, discovery), needs)
 
 
 def _running_line(run: RunLike, now: datetime) -> RunningLine:
@@ -118,10 +118,18 @@ def _failures(runs: Sequence[RunLike]) -> tuple[Attention, ...]:
     return tuple(found[:RECENT])
 
 
-def _home_step(running: Sequence[RunningLine], recent: Sequence[ResultSummary], runs: Sequence[RunLike]) -> NextStep:
+def _home_step(
+    running: Sequence[RunningLine],
+    recent: Sequence[ResultSummary],
+    runs: Sequence[RunLike],
+    discovery: Discovery | None,
+) -> NextStep:
     if running:
         first = running[0]
         return NextStep(f"Watch {first.experiment} learn.", f"arrcoc monitor {first.run_id}", first.experiment)
+    usable = [entry.name for entry in (discovery.entries if discovery else ()) if entry.error is None]
+    if not runs and usable and "quickstart" not in usable:
+        return NextStep(f"Launch {usable[0]}.", f"arrcoc launch {usable[0]} --watch", usable[0])
     if not runs:
         return NextStep(
             "Launch quickstart: a selector learns to read a picture with one sixteenth of its visual tokens.",
