@@ -49,7 +49,7 @@ class MainWindow(QMainWindow):
         self.pages: dict[str, Page] = {}
         self.current = ""
         self._painted = False
-        self.setWindowTitle(f"ARR-COC · {state.root.name}")
+        self.setWindowTitle(state.root.name)  # Qt adds the name of the app
         self.rail = NavRail()
         self.rail.chosen.connect(self.go)
         self.stack = QStackedWidget()
