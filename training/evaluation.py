@@ -67,11 +67,6 @@ class Evaluator:
     _chunks: dict[int, _Chunk] = field(default_factory=dict)
     _chunk_bytes: int = 0
 
-    @property
-    def first_share(self) -> float:
-        """The part of the questions that the first look is at, 0 to 1."""
-        return min(1.0, FIRST_LOOK / len(self.samples))
-
     @torch.no_grad()
     def run(self, *, first_look: bool = False) -> tuple[dict[str, float], tuple[Picture, ...]]:
         """The metrics of the selector as it is now, and pictures of the first questions (on rank 0).

@@ -105,11 +105,12 @@ class Clock:
         return seconds
 
     @contextmanager
-    def evaluating(self, share: float = 1.0) -> Iterator[None]:
-        """Note how long an evaluation takes that looks at `share` of the questions."""
+    def evaluating(self) -> Iterator[None]:
+        """Note how long an evaluation takes. The first is at few questions but from a cold start, with the reference
+        lines: about what a later one takes at all of them with what is kept."""
         began = time.monotonic()
         yield
-        self._evaluation_s = (time.monotonic() - began) / share
+        self._evaluation_s = time.monotonic() - began
 
     def left(self, step: int) -> float | None:
         """Seconds until the end, after `step` steps; None before the first was measured."""

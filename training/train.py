@@ -184,7 +184,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     def evaluate(step: int) -> Row:
         story.progress("evaluating", step, eta_s=clock.left(step))
         had_references = bool(evaluator.references)
-        with clock.evaluating(share=evaluator.first_share if step == 0 else 1.0):
+        with clock.evaluating():
             values, pictures = evaluator.run(first_look=step == 0)
         story.say(
             f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens, "
