@@ -37,7 +37,7 @@ def test_one_process_starts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ranks_to_start(A100, World(rank=1, size=4)) == 1
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="hardware: there is a GPU here")
 def test_no_silent_run_on_the_processor() -> None:
     assert choose_device(Local(device="auto", gpus=1), World()) == torch.device("cpu")
     with pytest.raises(DeviceError, match="4 GPUs asked for, and none"):

@@ -208,7 +208,7 @@ def test_sizes_and_precision_arrive(make_run: MakeRun, start_trainer: Start) -> 
     assert open_metrics(run).media() == []
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="hardware: there is a GPU here")
 def test_a_gpu_that_is_not_there_is_an_error(make_run: MakeRun, start_trainer: Start) -> None:
     run = make_run("compute.device=cuda")
     trainer = start_trainer(run)
