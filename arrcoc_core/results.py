@@ -222,7 +222,7 @@ def _load_snippet(run: RunLike) -> str:
     return (
         "from training.model.arrcoc_qwen import ArrCocQwen\n"
         f"model = ArrCocQwen.from_pretrained({literal(str(run.directory / 'result'))})\n"
-        f'print(model.answer(picture, "what color is the circle ?"{kept}).text)'
+        f'print(model.answer(picture, "which colour is the circle"{kept}).text)'
     )
 
 
