@@ -49,7 +49,19 @@ DEFAULTS = Experiment(
     compute=Local(device="auto", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
 )
 
-VERTEX_DEFAULTS: Mapping[str, object] = {"count": 1, "spot": True, "regions": ()}
+VERTEX_DEFAULTS: Mapping[str, object] = {
+    "count": 1,
+    "machines": 1,
+    "spot": True,
+    "regions": (),
+    "fallback": ("flex",),
+    "max_wait_minutes": 30,
+    "max_hours": 168.0,
+    "max_cost_usd": 0.0,
+    "max_stockouts": 20,
+    "max_preemptions": 20,
+    "max_failures": 3,
+}
 """Of the cloud machine. Its GPU has none: naming it is a decision about money."""
 
 ABSENT: Mapping[str, object] = {}

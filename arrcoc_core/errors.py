@@ -7,6 +7,25 @@ the configuration is wrong and nothing was created, 1 where something failed whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
+CloudScope = Literal[
+    "auth",
+    "offline",
+    "api-disabled",
+    "billing",
+    "permission",
+    "not-found",
+    "invalid",
+    "conflict",
+    "quota",
+    "stockout",
+    "unavailable",
+    "internal",
+]
+"""What a cloud error is about, and so what can be done: `targets/vertex` maps it to stopping, waiting or moving on."""
+
 
 class ArrcocError(Exception):
     """The root. `str(error)` is the message; `remedy` is what to do next, or empty; file and line where known."""
@@ -99,6 +118,18 @@ class WorldMovedError(ArrcocError):
 
 class CheckpointError(ArrcocError):
     """A checkpoint is damaged or does not fit the experiment."""
+
+
+class CloudError(ArrcocError):
+    """A service of Google Cloud refused or failed. `scope` says what it is about, `data` what the service added."""
+
+    def __init__(
+        self, message: str, *, scope: CloudScope, remedy: str = "", data: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.scope: CloudScope = scope
+        self.data = dict(data or {})
+        self.exit_code = 1 if scope in ("conflict", "stockout", "unavailable", "internal") else 2
 
 
 class MetricsError(ArrcocError):

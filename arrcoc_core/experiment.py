@@ -23,7 +23,8 @@ BaseName = Literal[
     "Qwen/Qwen3-VL-8B-Instruct",
     "Qwen/Qwen3-VL-30B-A3B-Instruct",
 ]
-GpuName = Literal["T4", "L4", "A100", "A100-80GB", "H100"]
+GpuName = Literal["T4", "L4", "V100", "A100", "A100-80GB", "H100", "H100-MEGA", "H200", "B200"]
+Fallback = Literal["flex", "on-demand"]
 Device = Literal["auto", "cpu", "cuda"]
 
 Whole = Annotated[int, Field(ge=0)]
@@ -243,18 +244,55 @@ class Vertex(Value):
     """GPU type."""
 
     count: Annotated[int, Field(ge=1, le=16)] = INHERIT
-    """GPUs in the one machine."""
+    """GPUs in each machine; which counts there are is in `arrcoc costs`."""
+
+    machines: Annotated[int, Field(ge=1, le=64)] = INHERIT
+    """Machines that train together, each with `count` GPUs."""
 
     spot: bool = INHERIT
-    """Use spot capacity: cheaper, and the run is resumed after each preemption."""
+    """Use spot capacity: cheaper, and the run is resumed after each preemption. False: on demand."""
 
     regions: tuple[Text, ...] = INHERIT
     """Regions to try, in this order; empty = the one of `.training`."""
 
+    fallback: tuple[Fallback, ...] = INHERIT
+    """What to try, in this order and in each region, when the regions have no capacity; each at its own price."""
+
+    max_wait_minutes: Count = INHERIT
+    """Minutes a job may wait for a machine before the next place is tried."""
+
+    max_hours: Annotated[float, Field(gt=0)] = INHERIT
+    """Hours one attempt may take."""
+
+    max_cost_usd: Annotated[float, Field(ge=0)] = INHERIT
+    """Dollars the run may cost: a launch that could cost more is refused, a run that does is cancelled; 0 = no cap."""
+
+    max_stockouts: Whole = INHERIT
+    """Times no capacity may be found before the run counts as failed."""
+
+    max_preemptions: Whole = INHERIT
+    """Times the run may be preempted and resumed before it counts as failed."""
+
+    max_failures: Whole = INHERIT
+    """Times the run may fail by itself and be tried again."""
+
     if TYPE_CHECKING:
 
         def but(
-            self, *, gpu: GpuName = ..., count: int = ..., spot: bool = ..., regions: tuple[str, ...] = ...
+            self,
+            *,
+            gpu: GpuName = ...,
+            count: int = ...,
+            machines: int = ...,
+            spot: bool = ...,
+            regions: tuple[str, ...] = ...,
+            fallback: tuple[Fallback, ...] = ...,
+            max_wait_minutes: int = ...,
+            max_hours: float = ...,
+            max_cost_usd: float = ...,
+            max_stockouts: int = ...,
+            max_preemptions: int = ...,
+            max_failures: int = ...,
         ) -> "Vertex": ...
 
 

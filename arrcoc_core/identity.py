@@ -31,6 +31,11 @@ IDENTITY_PATHS = tuple(path for _, fields in _IDENTITY_FIELDS for path, _ in fie
 JOB_FOLDERS = ("training",)
 JOB_CORE = (
     "__init__",
+    "cloud/__init__",
+    "cloud/calling",
+    "cloud/clients",
+    "cloud/credentials",
+    "cloud/endpoints",
     "defaults",
     "encoding",
     "errors",

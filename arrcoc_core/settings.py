@@ -93,7 +93,19 @@ def load_settings(root: Path, environment: Mapping[str, str] | None = None) -> S
     for key, variable in _overrides(environment).items():
         values[key] = _checked(KEYS[key], environment[variable], Site("environment", variable, 0))
         sources[key] = Source("environment", variable)
+    # The endpoints' own account comes last: with a sandbox, no name of the real account reaches anything.
+    own = endpoints_settings(str(values["CLOUD_ENDPOINTS"]))
+    if own is not None:
+        for key, (value, line) in read_settings(own).items():
+            values[key] = value
+            sources[key] = Source(".training", f"{own}:{line} {key}")
     return Settings(values, sources, exists, root)
+
+
+def endpoints_settings(folder: str) -> Path | None:
+    """The `.training` of a folder of endpoints, where it has one."""
+    file = Path(folder).expanduser() / SETTINGS_FILE
+    return file if folder and file.exists() else None
 
 
 def read_settings(file: Path) -> dict[str, tuple[Setting, int]]:

@@ -157,6 +157,12 @@ _TABLE = (
         allowed="a queue name of letters, digits and . _ -",
         parse=_matching(r"[A-Za-z0-9_.-]+"),
     ),
+    Key(
+        "CLOUD_ENDPOINTS",
+        _WHERE,
+        "folder of a sandbox to use instead of Google Cloud; empty: Google Cloud",
+        allowed="a folder",
+    ),
     Key("BASE_MODEL", _MODEL, "tiny (ships with the code), or a Qwen/Qwen3-VL-…-Instruct", path="model.base"),
     Key(
         "FREEZE_BASE_MODEL",

@@ -61,6 +61,11 @@ if TYPE_CHECKING:
             "compute.gpu": Sequence[GpuName],
             "compute.count": Sequence[int],
             "compute.spot": Sequence[bool],
+            "compute.machines": Sequence[int],
+            "compute.max_wait_minutes": Sequence[int],
+            "compute.max_hours": Sequence[float],
+            "compute.max_cost_usd": Sequence[float],
+            "compute.max_stockouts": Sequence[int],
         },
         total=False,
     )

@@ -25,7 +25,11 @@ STAMP = VENV / ".arrcoc-setup.json"
 LOCK = ROOT / "requirements.lock"
 VERSIONS = ((3, 11), (3, 12), (3, 13))
 # What each job needs. Without a display `make run` stays in the terminal and needs no Qt.
-EXTRAS = {"terminal": ("training",), "run": ("gui", "training"), "test": ("gui", "training", "dev")}
+EXTRAS = {
+    "terminal": ("cloud", "training"),
+    "run": ("cloud", "gui", "training"),
+    "test": ("cloud", "dev", "gui", "training"),
+}
 
 # Debian package -> a shared library (or a program) whose presence shows that it is installed.
 QT_LIBRARIES = {

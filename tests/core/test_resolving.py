@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arrcoc_core.defaults import DEFAULTS
+from arrcoc_core.defaults import DEFAULTS, VERTEX_DEFAULTS
 from arrcoc_core.errors import ExperimentError
 from arrcoc_core.experiment import Data, Experiment, Local, Model, Tokens, Train, Vertex, WandbLaunch
 from arrcoc_core.paths import with_assignments
@@ -61,7 +61,7 @@ def test_the_same_settings_serve_different_experiments(settings: Settings) -> No
     assert [one.experiment.tokens.keep for one in (first, second, third)] == [4, DEFAULTS.tokens.keep, 4]
     assert first.sources["tokens.keep"] != second.sources["tokens.keep"]
     assert (first.experiment.compute.kind, second.experiment.compute.kind) == ("local", "local")
-    assert third.experiment.compute == Vertex(gpu="L4", count=1, spot=True, regions=())
+    assert third.experiment.compute == Vertex(gpu="L4", **VERTEX_DEFAULTS)
     assert "compute.device" not in third.sources
 
 

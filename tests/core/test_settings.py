@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arrcoc_core.defaults import DEFAULTS
+from arrcoc_core.defaults import DEFAULTS, VERTEX_DEFAULTS
 from arrcoc_core.errors import NoProjectError, SettingsError, render
 from arrcoc_core.experiment import Experiment, Local, Vertex, WandbLaunch
 from arrcoc_core.resolving import resolve
@@ -134,7 +134,7 @@ WRONG = {
     "switch": ("BF16=maybe", 1, "BF16 in line 1 must be true or false; got 'maybe'", ""),
     "base": ("BASE_MODEL=tinny", 1, "BASE_MODEL in line 1 must be 'tiny'", "Did you mean 'tiny'?"),
     "frozen": ("FREEZE_BASE_MODEL=false", 1, "only the selector learns", "true"),
-    "gpu": ("TRAINING_GPU=A10", 1, "TRAINING_GPU in line 1 must be one of T4, L4, A100", ""),
+    "gpu": ("TRAINING_GPU=A10", 1, "TRAINING_GPU in line 1 must be one of T4, L4, V100, A100", ""),
     "gpus": ("TRAINING_GPU_NUMBER=0", 1, "a whole number from 1 to 16; got '0'", ""),
     "repo": ("HF_HUB_REPO_ID=YOUR_USERNAME", 1, "HF_HUB_REPO_ID in line 1 must be owner/name", ""),
     "address": ("WANDB_BASE_URL=api.wandb.ai", 1, "starts with https://", ""),
@@ -198,10 +198,10 @@ def test_the_machine_of_the_file(tmp_path: Path) -> None:
 
     assert isinstance(compute(""), Local)
     assert compute("TRAINING_GPU=L4\nTRAINING_GPU_NUMBER=2\nTRAINING_GPU_IS_PREEMPTIBLE=false") == Vertex(
-        gpu="L4", count=2, spot=False, regions=()
+        gpu="L4", **{**VERTEX_DEFAULTS, "count": 2, "spot": False}
     )
     assert compute("TRAINING_GPU=L4\nWANDB_LAUNCH_QUEUE_NAME=q") == WandbLaunch(
-        queue="q", vertex=Vertex(gpu="L4", count=1, spot=True, regions=())
+        queue="q", vertex=Vertex(gpu="L4", **VERTEX_DEFAULTS)
     )
 
 
