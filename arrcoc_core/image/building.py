@@ -66,8 +66,8 @@ class BuildStatus(NamedTuple):
 
 
 def image_tag(code: Path) -> str:
-    """The tag of the image that the job files under `code` make."""
-    return f"code-{code_hash(code)}"
+    """The tag of the image that the job files under `code` make: their hash."""
+    return code_hash(code)
 
 
 def find_image(cloud: Cloud, names: Names, tag: str) -> str | None:

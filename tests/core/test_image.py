@@ -59,8 +59,8 @@ def test_the_context_is_the_job_files_and_the_same_bytes_each_time(code: Path) -
 
 
 def test_code_that_is_not_what_the_tag_says_is_not_built(code: Path) -> None:
-    with pytest.raises(RunError, match="not code-000000000000"):
-        start_build(None, NAMES, "code-000000000000", code)  # type: ignore[arg-type]  # it asks nobody before this
+    with pytest.raises(RunError, match="not 000000000000"):
+        start_build(None, NAMES, "000000000000", code)  # type: ignore[arg-type]  # it asks nobody before this
 
 
 def test_the_dockerfile_passes_its_linter() -> None:
@@ -93,13 +93,13 @@ def test_the_image_holds_the_pins_of_a_job_and_nothing_of_the_app() -> None:
 
 
 def test_the_build_pushes_packages_and_image_as_the_build_account() -> None:
-    request = build_request(NAMES, "code-0123456789ab", ("bucket", "contexts/x.tar.gz", 7), "feedfeedfeed")
+    request = build_request(NAMES, "0123456789ab", ("bucket", "contexts/x.tar.gz", 7), "feedfeedfeed")
     from google.cloud.devtools.cloudbuild_v1 import Build
 
     build = Build(request)
     assert list(build.images) == [
         "us-central1-docker.pkg.dev/my-project/arr-coc-0-1/trainer:packages-feedfeedfeed",
-        "us-central1-docker.pkg.dev/my-project/arr-coc-0-1/trainer:code-0123456789ab",
+        "us-central1-docker.pkg.dev/my-project/arr-coc-0-1/trainer:0123456789ab",
     ]
     assert build.service_account.endswith("/arr-coc-0-1-build@my-project.iam.gserviceaccount.com")
     assert build.source.storage_source.generation == 7 and build.timeout.seconds == 45 * 60
