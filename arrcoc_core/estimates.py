@@ -7,15 +7,21 @@ says so. Either way it says where it comes from.
 
 The step model of "tiny" is measured. That of the Qwen3-VL bases counts floating-point operations: 2 for each parameter
 and token of a forward pass through the language model and the vision tower, at `SUSTAINED_SHARE` of the device's peak.
+
+On Vertex AI (`vertex_workload`) the machine is one of the catalogue: its GPUs and machines share every step, and the
+minutes in which a job starts are counted, since the machine is paid for from the moment it is there.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from arrcoc_core.experiment import Experiment
 from arrcoc_core.facts import Facts, Machine
 from arrcoc_core.resolved import ResolvedExperiment
+
+if TYPE_CHECKING:
+    from arrcoc_core import catalog
 
 SUSTAINED_SHARE = 0.35
 """Share of the peak that training and evaluation of such models sustain; an assumption, until a run corrects it."""
@@ -38,8 +44,17 @@ BASES = {
 }
 """From the model cards and configurations on the Hub."""
 
-PEAK_FLOPS = {"T4": 65e12, "L4": 121e12, "A10": 125e12, "A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12}
-"""Dense bfloat16 (T4: float16) peak by the makers' data sheets, by the longest name that occurs in the GPU's."""
+PEAK_FLOPS = {
+    "T4": 65e12,
+    "L4": 121e12,
+    "V100": 125e12,
+    "A10": 125e12,
+    "A100": 312e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "B200": 2250e12,
+}
+"""Dense bfloat16 (T4, V100: float16) peak by the makers' data sheets, by the longest name that occurs in the GPU's."""
 
 CORE_FLOPS = 25e9
 """Sustained by one CPU core in float32."""
@@ -48,6 +63,17 @@ TINY_SETUP_S = 8.0
 TINY_SAMPLE_S = 0.0038
 TINY_EVALUATED_SAMPLE_S = 0.0036
 """Start, one trained and one evaluated question of 64 px on 2 x86 cores with torch 2.13, from processor times."""
+
+TINY_GPU_PASS_S = 0.05
+"""One forward and backward pass of "tiny" on any GPU: hundreds of small kernels, whose launches cost more than they
+compute. An assumption, until a run corrects it."""
+TINY_GPU_EVALUATED_PASS_S = 0.10
+"""One batch of held-out questions in its five ways of reading (full, selector, random, uniform, teacher); likewise."""
+
+JOB_START_S = 240.0
+"""A Vertex AI job from its machine to the trainer's first line: boot, drivers, 8 GB of image. An assumption."""
+DOWNLOAD_BYTES_PER_S = 150e6
+"""From the Hub to a machine in the cloud: every job fetches its base anew. An assumption."""
 
 TEXT_TOKENS = 32
 """Text tokens of a typical question with its answer."""
@@ -63,46 +89,97 @@ class Estimate(NamedTuple):
 
 def workload(resolved: ResolvedExperiment, machine: Machine, device: str) -> float:
     """Seconds that the step model expects; 0.0 where only the data set itself knows how many steps there are."""
-    experiment = resolved.experiment
-    steps = resolved.total_steps
-    if steps is None:
+    work = _questions(resolved)
+    if work is None:
         return 0.0
-    train, evaluation = experiment.train, experiment.evaluation
-    trained = steps * train.batch_size * train.gradient_accumulation_steps
-    # Before the first step, every so often, and after the last.
-    evaluated = (-(-steps // evaluation.every_n_steps) + 1) * evaluation.samples
+    experiment = resolved.experiment
+    if experiment.model.base not in BASES:
+        pixels = (experiment.data.image_size / 64) ** 2
+        return TINY_SETUP_S + pixels * (work.trained * TINY_SAMPLE_S + work.evaluated * TINY_EVALUATED_SAMPLE_S)
+    return SETUP_S + _operations(resolved, work) / _speed(machine, device, experiment)
+
+
+def vertex_workload(resolved: ResolvedExperiment, machine: catalog.Machine, machines: int = 1) -> float:
+    """Seconds that the step model expects of a Vertex AI job, from its machine on; 0.0 as in `workload`."""
+    work = _questions(resolved)
+    if work is None:
+        return 0.0
+    experiment = resolved.experiment
+    devices = machine.count * machines
     base = BASES.get(experiment.model.base)
     if base is None:
-        pixels = (experiment.data.image_size / 64) ** 2
-        return TINY_SETUP_S + pixels * (trained * TINY_SAMPLE_S + evaluated * TINY_EVALUATED_SAMPLE_S)
-    seen = resolved.visual_tokens
-    whole = 2 * (base.active * (seen + TEXT_TOKENS) + base.vision * 4 * seen)
-    kept = 2 * base.active * (experiment.tokens.keep + TEXT_TOKENS)
-    # Training: one full pass (the teacher) and one at the budget. Evaluation: full, selector, random, uniform, teacher.
-    operations = trained * (whole + kept) + evaluated * (whole + 4 * kept)
-    return SETUP_S + operations / _speed(machine, device, experiment)
+        batch = experiment.train.batch_size
+        passes = -(-work.trained // (batch * devices))
+        looks = -(-work.evaluated // (batch * devices))
+        return JOB_START_S + TINY_SETUP_S + passes * TINY_GPU_PASS_S + looks * TINY_GPU_EVALUATED_PASS_S
+    start = JOB_START_S + SETUP_S + base.download_bytes / DOWNLOAD_BYTES_PER_S
+    return start + _operations(resolved, work) / (_peak(machine.gpu) * SUSTAINED_SHARE * devices)
 
 
 def estimate(resolved: ResolvedExperiment, facts: Facts, device: str, expected_s: float) -> Estimate:
     """A range of seconds around `expected_s`, the workload."""
+    how = "measured on 2 cores" if resolved.experiment.model.base not in BASES else _BY_OPERATIONS
+    return _range(resolved, facts, facts.machine.name(device), expected_s, how)
+
+
+def vertex_estimate(resolved: ResolvedExperiment, facts: Facts, machine_name: str, expected_s: float) -> Estimate:
+    """A range of seconds around `expected_s`, the `vertex_workload`; `machine_name` is what past runs are known by."""
+    how = "passes of the tiny model on a GPU" if resolved.experiment.model.base not in BASES else _BY_OPERATIONS
+    return _range(resolved, facts, machine_name, expected_s, how)
+
+
+_BY_OPERATIONS = f"operations at {SUSTAINED_SHARE:.0%} of the peak"
+
+
+def _range(resolved: ResolvedExperiment, facts: Facts, machine: str, expected_s: float, how: str) -> Estimate:
     if expected_s <= 0.0:
         return Estimate(0.0, 0.0, "unknown: only the data set itself knows its size")
-    base, machine = resolved.experiment.model.base, facts.machine.name(device)
+    base = resolved.experiment.model.base
     ratios = facts.ratios(base, machine)
     if ratios:
         runs = "your last run" if len(ratios) == 1 else f"your last {len(ratios)} runs"
         return Estimate(
             0.9 * min(ratios) * expected_s, 1.1 * max(ratios) * expected_s, f"{runs} of {base} on {machine}"
         )
-    how = "measured on 2 cores" if base not in BASES else f"operations at {SUSTAINED_SHARE:.0%} of the peak"
     return Estimate(0.6 * expected_s, 1.7 * expected_s, f"step model ({how}); no run of {base} on {machine} yet")
+
+
+class _Work(NamedTuple):
+    """Questions that are trained on and evaluated, over the whole training."""
+
+    trained: int
+    evaluated: int
+
+
+def _questions(resolved: ResolvedExperiment) -> _Work | None:
+    steps = resolved.total_steps
+    if steps is None:
+        return None
+    train, evaluation = resolved.experiment.train, resolved.experiment.evaluation
+    # Evaluated before the first step, every so often, and after the last.
+    return _Work(
+        steps * train.batch_size * train.gradient_accumulation_steps,
+        (-(-steps // evaluation.every_n_steps) + 1) * evaluation.samples,
+    )
+
+
+def _operations(resolved: ResolvedExperiment, work: _Work) -> float:
+    """Floating-point operations of the whole training of a Qwen3-VL base."""
+    base, seen = BASES[resolved.experiment.model.base], resolved.visual_tokens
+    whole = 2 * (base.active * (seen + TEXT_TOKENS) + base.vision * 4 * seen)
+    kept = 2 * base.active * (resolved.experiment.tokens.keep + TEXT_TOKENS)
+    # Training: one full pass (the teacher) and one at the budget. Evaluation: full, selector, random, uniform, teacher.
+    return work.trained * (whole + kept) + work.evaluated * (whole + 4 * kept)
 
 
 def _speed(machine: Machine, device: str, experiment: Experiment) -> float:
     """Floating-point operations per second."""
     if device != "cuda" or not machine.gpus:
         return machine.cores * CORE_FLOPS
-    name = machine.gpus[0].name
-    known = max((model for model in PEAK_FLOPS if model in name), key=len, default="T4")
     gpus = min(len(machine.gpus), getattr(experiment.compute, "gpus", 1))
-    return PEAK_FLOPS[known] * SUSTAINED_SHARE * gpus
+    return _peak(machine.gpus[0].name) * SUSTAINED_SHARE * gpus
+
+
+def _peak(gpu: str) -> float:
+    """Of the GPU with that name; an unknown one is taken for the slowest."""
+    return PEAK_FLOPS[max((model for model in PEAK_FLOPS if model in gpu), key=len, default="T4")]
