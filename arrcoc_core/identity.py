@@ -36,6 +36,7 @@ JOB_CORE = (
     "cloud/clients",
     "cloud/credentials",
     "cloud/endpoints",
+    "cloud/objects",
     "defaults",
     "encoding",
     "errors",
