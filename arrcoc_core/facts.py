@@ -13,12 +13,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from arrcoc_core.cloud.names import Names
+
 if TYPE_CHECKING:
+    from arrcoc_core.catalog import Prices
     from arrcoc_core.settings import Settings
 
 PASSED_ON = (
@@ -39,12 +43,22 @@ LATEST = 5
 
 
 class Check(NamedTuple):
-    """One thing a plan has looked at. `remedy` is what to do where it is not `ok`."""
+    """One thing a plan or a preflight has looked at. `remedy` is what to do where it is not `ok`.
+
+    What could not be found out (`unknown`) and what was not looked at because something before it failed (`skipped`)
+    are not `ok`, and have not failed either.
+    """
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    unknown: bool = False
+    skipped: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return not (self.ok or self.unknown or self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,17 @@ class PastRun:
 
 
 @dataclass(frozen=True)
+class CloudFacts:
+    """The account of `.training`, and the prices known here. Nobody was asked for any of it."""
+
+    names: Names
+    endpoints: str
+    """The CLOUD_ENDPOINTS folder, absolute; "": Google's own."""
+    prices: Prices
+    today: date
+
+
+@dataclass(frozen=True)
 class Facts:
     root: Path
     state: Path
@@ -98,6 +123,8 @@ class Facts:
     """Bases that need no download."""
     history: tuple[PastRun, ...] = ()
     """Newest first."""
+    cloud: CloudFacts | None = None
+    """None where no Google Cloud project is named."""
 
     @cached_property
     def job_environment(self) -> Mapping[str, str]:
@@ -128,6 +155,11 @@ class Facts:
         )
         warnings = () if self.root == self.state.parent else (f"runs are kept in {self.state} (ARRCOC_HOME)",)
         return checks, warnings
+
+    @cached_property
+    def shared_by_cloud_jobs(self) -> tuple[Check, ...]:
+        """Those of `shared` that count for a job elsewhere: its packages are in its image, not here."""
+        return tuple(check for check in self.shared[0] if check.name != "packages")
 
     def ratios(self, base: str, machine: str) -> tuple[float, ...]:
         """Seconds taken by seconds expected of the latest runs of a base on a machine, newest first."""
@@ -168,6 +200,21 @@ def gather_facts(root: Path, settings: Settings) -> Facts:
         missing_packages=tuple(name for name in NEEDED_PACKAGES if find_spec(name) is None),
         cached_models=_cached_models(),
         history=_history(state),
+        cloud=_cloud(settings, state),
+    )
+
+
+def _cloud(settings: Settings, state: Path) -> CloudFacts | None:
+    if not settings.get("GCP_PROJECT_ID"):
+        return None
+    from arrcoc_core.catalog import load_prices
+
+    folder = str(settings.get("CLOUD_ENDPOINTS"))
+    return CloudFacts(
+        names=Names.of(settings),
+        endpoints=str(Path(folder).expanduser().resolve()) if folder else "",
+        prices=load_prices(state),
+        today=datetime.now(UTC).date(),
     )
 
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from arrcoc_core.errors import PlanError
-from arrcoc_core.experiment import Local
+from arrcoc_core.experiment import Local, Vertex
 from arrcoc_core.lease import announce_start
 from arrcoc_core.planning import RUN_FOLDER, Plan
 from arrcoc_core.processes import spawn_detached
@@ -115,30 +115,46 @@ def _refuse_other_runs(state: Path, plans: Sequence[Plan], run_ids: Sequence[str
 def _make_folder(directory: Path, plan: Plan, snapshot: Snapshot, packages: str) -> None:
     (directory / "logs").mkdir(parents=True, exist_ok=True)
     save_experiment(plan.resolved, directory)
-    command = [str(directory) if part == RUN_FOLDER else part for part in plan.command]
+    place = str(directory) if plan.cloud is None else directory.name
+    command = [part.replace(RUN_FOLDER, place) for part in plan.command]
     _write(directory / "plan.json", json.dumps({**plan.to_json(), "command": command}, indent=1))
     _write(directory / "packages.txt", packages)
     materialise(snapshot, directory / "code")
 
 
 def _created(plan: Plan, sweep: tuple[str, str] | None) -> dict[str, object]:
-    compute = plan.resolved.experiment.compute
-    assert isinstance(compute, Local)  # no other target has a plan
     return {
+        **_conditions(plan),
         "experiment": plan.experiment,
         "fingerprint": plan.fingerprint,
         "code": plan.code,
         "target": plan.target,
         "sweep": sweep[0] if sweep else None,
         "sweep_name": sweep[1] if sweep else None,
-        "max_parallel": compute.max_parallel,
-        "budgets": {"preemption": compute.max_preemptions, "failure": compute.max_failures},
         "total_steps": plan.total_steps or 0,
         "estimate_low_s": plan.estimate.low_s,
         "estimate_high_s": plan.estimate.high_s,
         "base": plan.resolved.experiment.model.base,
         "workload": plan.workload,
         "machine": plan.machine,
+    }
+
+
+def _conditions(plan: Plan) -> dict[str, object]:
+    """What the target makes of it: how many at once, how much is forgiven, and in the cloud where and for how much."""
+    compute = plan.resolved.experiment.compute
+    assert isinstance(compute, Local | Vertex)  # no other target has a plan
+    budgets = {"preemption": compute.max_preemptions, "failure": compute.max_failures}
+    if isinstance(compute, Local):
+        return {"max_parallel": compute.max_parallel, "budgets": budgets}
+    assert plan.cloud is not None
+    return {
+        "max_parallel": plan.at_once,
+        "budgets": {**budgets, "capacity": compute.max_stockouts},
+        "ladder": [rung.to_json() for rung in plan.cloud.rungs],
+        "preparation": {"state": "needed"},
+        "max_cost_usd": compute.max_cost_usd,
+        "max_hours": compute.max_hours,
     }
 
 

@@ -2,7 +2,8 @@
 
 The same object is the text of `arrcoc plan`, its JSON, the page in the app and what `launch` carries out. A plan
 whose checks fail is still a plan (`ok` is False): it shows what is missing; launching it raises `PlanError` and
-creates nothing. Only an experiment for a target that does not exist here has no plan at all.
+creates nothing. Only an experiment for a target that does not exist here has no plan at all. What a plan for the
+cloud cannot know without asking (credentials, quota, whether the image is there) is the preflight's (preflight/).
 
 Facts are gathered once; planning each point of a sweep then costs a few microseconds.
 """
@@ -11,17 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.errors import PlanError, TargetUnavailableError
 from arrcoc_core.estimates import BASES, Estimate, estimate, workload
-from arrcoc_core.experiment import Local
+from arrcoc_core.experiment import Local, Vertex
 from arrcoc_core.facts import Check, Facts
 from arrcoc_core.formatting import UNKNOWN, duration, money
 from arrcoc_core.resolved import ResolvedExperiment
 
+if TYPE_CHECKING:
+    from arrcoc_core.vertex_planning import CloudPlan
+
 RUN_FOLDER = "{run}"
-"""Stands in `command` and `creates` for the run's folder, whose name is chosen at launch."""
+"""Stands in `command` and `creates` for the run's folder, whose name is chosen at launch; in the cloud for its id."""
 
 SECRETS = {"WANDB_API_KEY": "from the environment or ~/.netrc, when the run starts"}
 """Secrets a run may use: named, never held."""
@@ -50,8 +54,13 @@ class Plan:
     """Name -> where its value will come from."""
     checks: tuple[Check, ...]
     warnings: tuple[str, ...] = ()
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    """Expected dollars of the whole run, in the cloud on the first rung; None: not known."""
     image: str = "nothing to build"
+    cloud: CloudPlan | None = None
+    """Where, with what and at which price; None for a run on this machine."""
+    at_once: int = 1
+    """How many such jobs the quota has room for, as far as a preflight has looked."""
 
     @property
     def experiment(self) -> str:
@@ -76,25 +85,50 @@ class Plan:
         return self.estimate.source
 
     @property
+    def cost_range(self) -> tuple[float, float] | None:
+        """Lowest and highest expected dollars over all places it may run at; None: not known."""
+        return (0.0, 0.0) if self.cloud is None else self.cloud.cost_range
+
+    @property
     def creates(self) -> tuple[str, ...]:
         """What a launch makes."""
-        return (f"a row in the run store and the folder {RUN_FOLDER}", f"a snapshot of the code {self.code}")
+        here = (f"a row in the run store and the folder {RUN_FOLDER}", f"a snapshot of the code {self.code}")
+        if self.cloud is None:
+            return here
+        return (
+            *here,
+            f"the image {self.cloud.image}, where it is not there yet",
+            f"one custom job at a time, and objects under {self.cloud.run_uri(RUN_FOLDER)}",
+        )
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """What must be there before: `arrcoc setup` makes it."""
+        if self.cloud is None:
+            return ()
+        return (
+            f"gs://{self.cloud.runs_bucket}, gs://{self.cloud.staging_bucket}",
+            self.cloud.repository,
+            f"{self.cloud.service_account}, {self.cloud.build_account}",
+        )
 
     @property
     def ok(self) -> bool:
-        return all(check.ok for check in self.checks)
+        return not any(check.failed for check in self.checks)
 
     @property
     def headline(self) -> str:
         """ "about 2 min · $0 · nothing to build"."""
-        return f"{_about(self.estimate)} · {money(self.cost_usd)} · {self.image}"
+        cost = "price unknown" if self.cost_usd is None else f"{'about ' * bool(self.cost_usd)}{money(self.cost_usd)}"
+        return f"{_about(self.estimate)} · {cost} · {self.image}"
 
     def require(self) -> None:
         """PlanError naming every failed check, when there is one."""
-        failed = [check for check in self.checks if not check.ok]
+        failed = [check for check in self.checks if check.failed]
         if failed:
+            where = "here" if self.cloud is None else "as it is written"
             raise PlanError(
-                f"{self.experiment} cannot run here: " + "; ".join(check.detail for check in failed),
+                f"{self.experiment} cannot run {where}: " + "; ".join(check.detail for check in failed),
                 remedy="\n".join(check.remedy for check in failed if check.remedy),
             )
 
@@ -110,11 +144,15 @@ class Plan:
             "estimate_s": [round(self.estimate.low_s, 1), round(self.estimate.high_s, 1)],
             "estimate_source": self.estimate.source,
             "cost_usd": self.cost_usd,
+            "cost_range": self.cost_range,
+            "headline": self.headline,
             "image": self.image,
             "command": list(self.command),
             "environment": dict(self.environment),
             "secrets": dict(self.secrets),
             "creates": list(self.creates),
+            "uses": list(self.uses),
+            "cloud": None if self.cloud is None else self.cloud.to_json(),
             "checks": [check._asdict() for check in self.checks],
             "warnings": list(self.warnings),
             "ok": self.ok,
@@ -122,20 +160,27 @@ class Plan:
 
     def to_text(self) -> str:
         """The plan for a terminal."""
+        cloud_rows: list[tuple[str, str]] = []
+        if self.cloud is not None:
+            from arrcoc_core.vertex_planning import text_rows
+
+            cloud_rows = text_rows(self.cloud)
         low, high = self.estimate_s
         time = f"{duration(low)} to {duration(high)}" if high else UNKNOWN
         rows = [
             ("target", f"{self.target}: {self.machine}"),
             ("steps", UNKNOWN if self.total_steps is None else f"{self.total_steps}"),
             ("time", f"{time}  ({self.estimate.source})"),
-            ("cost", money(self.cost_usd)),
-            ("image", self.image),
+            ("cost", self._cost_words()),
+            *cloud_rows,
+            ("image", self.image if self.cloud is None else f"{self.cloud.image_tag}: {self.image}"),
             ("config", self.fingerprint),
             ("code", self.code),
             ("command", " ".join(self.command)),
             *((("environment" if i == 0 else ""), f"{k}={v}") for i, (k, v) in enumerate(self.environment.items())),
             *((("secrets" if i == 0 else ""), f"{k}: {v}") for i, (k, v) in enumerate(self.secrets.items())),
             *((("creates" if i == 0 else ""), text) for i, text in enumerate(self.creates)),
+            *((("uses" if i == 0 else ""), text) for i, text in enumerate(self.uses)),
         ]
         lines = [f"{self.experiment}: {self.headline}", ""]
         lines += [f"  {label:<12} {text}" for label, text in rows]
@@ -143,14 +188,22 @@ class Plan:
         for check in self.checks:
             lines.append(f"  {'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
             if not check.ok and check.remedy:
-                lines.append(f"       → {check.remedy}")
+                lines += [f"       → {line}" for line in check.remedy.splitlines()]
         lines += [f"  note {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
+    def _cost_words(self) -> str:
+        span = self.cost_range
+        if span is None:
+            return "not known: " + ("no price" if self.estimate.high_s else "nobody can say how long it takes")
+        return money(self.cost_usd) if span[0] == span[1] else f"{money(span[0])} to {money(span[1])}"
+
 
 def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
-    """Plan one experiment. TargetUnavailableError when its target is not this machine."""
+    """Plan one experiment. TargetUnavailableError when its target is not to be had here."""
     compute = resolved.experiment.compute
+    if isinstance(compute, Vertex) and facts.cloud is not None:
+        return _vertex_plan(resolved, compute, facts)
     if not isinstance(compute, Local):
         raise _unavailable(resolved, facts, compute.kind)
     device = _device(compute, facts)
@@ -173,6 +226,36 @@ def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
 
 
 _NO_SECRETS: Mapping[str, str] = {}
+
+
+def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) -> Plan:
+    from arrcoc_core.catalog import cost_of, machine_for, machine_name
+    from arrcoc_core.estimates import vertex_estimate, vertex_workload
+    from arrcoc_core.vertex_planning import place_checks, place_notes, plan_cloud
+    from arrcoc_core.vertex_request import COMMAND
+
+    name = machine_name(compute.gpu, compute.count, compute.machines)
+    expected = vertex_workload(resolved, machine_for(compute.gpu, compute.count), compute.machines)
+    span = vertex_estimate(resolved, facts, name, expected)
+    cloud = plan_cloud(resolved, compute, facts, span)
+    rate = cloud.rungs[0].usd_per_h if cloud.rungs else None
+    return Plan(
+        resolved=resolved,
+        code=facts.code_hash,
+        target="vertex",
+        machine=name,
+        device="cuda",
+        workload=expected,
+        estimate=span,
+        command=(*COMMAND, cloud.run_uri(RUN_FOLDER)),
+        environment=cloud.environment,
+        secrets={variable: f"Secret Manager, {where}" for variable, where in cloud.secrets.items()},
+        checks=(*facts.shared_by_cloud_jobs, *place_checks(compute, cloud, span)),
+        warnings=(*facts.shared[1], *place_notes(cloud)),
+        cost_usd=None if rate is None or not span.high_s else cost_of(rate, _middle(span) / 3600),
+        image="image built if it is not there",
+        cloud=cloud,
+    )
 
 
 def _device(compute: Local, facts: Facts) -> str:
@@ -237,13 +320,24 @@ def _unavailable(resolved: ResolvedExperiment, facts: Facts, kind: str) -> Targe
             "is none.",
             remedy=f"cp .training.starter .training   and fill in the first group; {here}",
         )
+    if kind == "vertex":
+        return TargetUnavailableError(
+            f"{resolved.name} is to run on {words}, and GCP_PROJECT_ID in .training is empty.",
+            remedy=f"arrcoc setup   asks for the project and writes it there; {here}",
+        )
     return TargetUnavailableError(
-        f"{resolved.name} is to run on {words}. This version launches on this machine only.",
-        remedy="compute=Local() runs it here; in .training, leave TRAINING_GPU empty",
+        f"{resolved.name} is to run on {words}. This version submits to Vertex AI itself, not through a queue.",
+        remedy="compute=Vertex(...) goes straight there; in .training, leave WANDB_LAUNCH_QUEUE_NAME empty",
     )
 
 
 def _about(of: Estimate) -> str:
     if not of.high_s:
         return "time unknown"
-    return f"about {duration((of.low_s * of.high_s) ** 0.5, short=True)}"
+    return f"about {duration(_middle(of), short=True)}"
+
+
+def _middle(of: Estimate) -> float:
+    """Seconds to say where one number has to do for the range: as many times more than the lowest as less than the
+    highest."""
+    return (of.low_s * of.high_s) ** 0.5

@@ -3,17 +3,58 @@
 A plan for the cloud is a ladder of rungs, tried from the top: each is a region, a machine, a way of getting it (spot,
 flex-start, on demand) and how long to wait for it. `CloudPlan` holds the ladder and everything else that the job's
 request is made of; it is kept as JSON beside the run, and whoever drives the run reads it there.
+
+Ladder: `spot` (or on demand) in each region of the experiment, then each `fallback` in each region; what the machine
+is not offered as is left out.
+
+Budget: a launch is refused when what it could cost is more than `max_cost_usd`, that is
+
+    highest hours of the estimate x $/h x OVERHEAD of the way it is provided, on the dearest rung
+
+and also when that cannot be known, because a rung has no known price. Hours that nobody can estimate count as
+`max_hours`. The same cap is kept while the run goes on; this is the part that can be said before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
+from arrcoc_core.catalog import (
+    REGIONS,
+    Machine,
+    Price,
+    Provisioning,
+    cost_of,
+    cpu_quota,
+    gpu_quota,
+    machine_for,
+    price,
+    regions_of,
+)
+from arrcoc_core.catalog.regions import nearest_regions
+from arrcoc_core.facts import Check
+from arrcoc_core.formatting import duration, money
 from arrcoc_core.vertex_request import planned_request
 
-Provisioning = Literal["spot", "flex", "on-demand"]
+if TYPE_CHECKING:
+    from arrcoc_core.estimates import Estimate
+    from arrcoc_core.experiment import Vertex
+    from arrcoc_core.facts import CloudFacts, Facts
+    from arrcoc_core.resolved import ResolvedExperiment
+
+OVERHEAD: Mapping[Provisioning, float] = {"spot": 1.25, "flex": 1.0, "on-demand": 1.0}
+"""What interruptions may add to the hours that are paid for.
+
+Each preemption costs the work since the last checkpoint and the start of another machine, some ten minutes together.
+A quarter more covers one every 40 minutes: far more than Google's spot machines usually see.
+"""
+
+WORDS: Mapping[Provisioning, str] = {"spot": "spot", "flex": "flex-start", "on-demand": "on demand"}
+
+PASSED_ON = ("WANDB_MODE", "WANDB_BASE_URL", "WANDB_PROJECT", "WANDB_ENTITY", "HF_ENDPOINT")
+"""Variables of this shell and project that a job elsewhere gets, too: none of them is about this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +74,17 @@ class Rung:
     """Quota metrics that a job on this rung counts against."""
     cpu_quota: str
 
+    @property
+    def title(self) -> str:
+        """ "us-central1, spot"."""
+        return f"{self.region}, {WORDS[self.provisioning]}"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def from_json(held: Mapping[str, Any]) -> Rung:
         return Rung(**{field.name: held[field.name] for field in fields(Rung)})
-
-    def __post_init__(self) -> None:
-        assert self.provisioning in get_args(Provisioning), self.provisioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +132,18 @@ class CloudPlan:
         """The exact CustomJob of each rung, with placeholders for the run's id and the image's digest."""
         return tuple(planned_request(self, rung) for rung in self.rungs)
 
+    @property
+    def cost_range(self) -> tuple[float, float] | None:
+        """Dollars for the whole training: the least on the cheapest rung, the most on the dearest; None: not known."""
+        low = [rung.usd_low for rung in self.rungs if rung.usd_low is not None]
+        high = [rung.usd_high for rung in self.rungs if rung.usd_high is not None]
+        return (min(low), max(high)) if len(high) == len(self.rungs) and low else None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all machines together."""
+        return self.count * self.machines
+
     def run_uri(self, run_id: str) -> str:
         return f"gs://{self.runs_bucket}/runs/{run_id}"
 
@@ -103,3 +158,190 @@ class CloudPlan:
     def from_json(held: Mapping[str, Any]) -> CloudPlan:
         values = {field.name: held[field.name] for field in fields(CloudPlan)}
         return CloudPlan(**{**values, "rungs": tuple(Rung.from_json(rung) for rung in held["rungs"])})
+
+
+def plan_cloud(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, expected: Estimate) -> CloudPlan:
+    """The cloud's part of a plan; `facts.cloud` is set. PlanError where no machine has that many of the GPU."""
+    cloud = facts.cloud
+    assert cloud is not None
+    names, machine = cloud.names, machine_for(compute.gpu, compute.count)
+    rungs, prices = _ladder(compute, machine, cloud, expected)
+    return CloudPlan(
+        project=names.project,
+        region=names.region,
+        endpoints=cloud.endpoints,
+        image=f"{names.image}:{facts.code_hash}",
+        image_tag=facts.code_hash,
+        service_account=names.training_account,
+        build_account=names.build_account,
+        runs_bucket=names.runs_bucket,
+        staging_bucket=names.staging_bucket,
+        repository=names.repository,
+        labels=names.labels,
+        gpu=machine.gpu,
+        count=machine.count,
+        machines=compute.machines,
+        accelerator_type=machine.accelerator_type,
+        disk_type=machine.disk_type,
+        disk_gb=machine.disk_gb,
+        vcpus=machine.vcpus,
+        rungs=rungs,
+        environment={key: value for key, value in facts.job_environment.items() if key in PASSED_ON},
+        secrets=_secrets(resolved, facts),
+        max_hours=compute.max_hours,
+        max_cost_usd=compute.max_cost_usd,
+        price_date=cloud.prices.as_of.isoformat(),
+        price_source=cloud.prices.source,
+        price_problem=_price_problem(rungs, prices),
+    )
+
+
+def place_checks(compute: Vertex, cloud: CloudPlan, expected: Estimate) -> tuple[Check, ...]:
+    """What can be said of the places and of the money without asking anybody."""
+    checks = [_regions_check(compute, cloud)]
+    first: Provisioning = "spot" if compute.spot else "on-demand"
+    if not any(rung.provisioning == first for rung in cloud.rungs):
+        machine = machine_for(compute.gpu, compute.count)
+        offered = " or ".join(WORDS[one] for one in machine.provisioning)
+        checks.append(
+            Check(
+                "machine",
+                False,
+                f"{machine.machine_type} ({compute.count} x {compute.gpu}) is offered {offered}, not {WORDS[first]}",
+                "Use spot=True." if "spot" in machine.provisioning else "Use spot=False.",
+            )
+        )
+    else:
+        checks.append(Check("machine", True, f"{cloud.rungs[0].machine_type}, {compute.count} x {compute.gpu}"))
+    if compute.max_cost_usd:
+        checks.append(cap_check(cloud, expected))
+    return tuple(checks)
+
+
+def cap_check(cloud: CloudPlan, expected: Estimate) -> Check:
+    """Whether the run could cost more than its cap, with the arithmetic."""
+    cap = cloud.max_cost_usd
+    unpriced = next((rung for rung in cloud.rungs if rung.usd_per_h is None), None)
+    if unpriced is not None:
+        return Check(
+            "budget",
+            False,
+            f"no price is known for {unpriced.machine_type} in {unpriced.title}, so nobody can say that the run stays "
+            f"below compute.max_cost_usd = {money(cap)}",
+            "arrcoc costs --refresh   asks Google for today's prices\nOr take another region, or max_cost_usd=0.",
+        )
+    hours = expected.high_s / 3600 if expected.high_s else cloud.max_hours
+    how = "at most" if expected.high_s else "of max_hours, since nobody can say how long it takes,"
+    worst, most = max(
+        ((rung, cost_of(rung.usd_per_h or 0.0, hours * OVERHEAD[rung.provisioning])) for rung in cloud.rungs),
+        key=lambda pair: pair[1],
+    )
+    factor = OVERHEAD[worst.provisioning]
+    sum_of_it = (
+        f"{duration(hours * 3600)} {how} x ${worst.usd_per_h:.2f}/h ({worst.title})"
+        f"{f' x {factor:.2f} for preemptions' if factor > 1 else ''} = {money(most)}"
+    )
+    if most <= cap:
+        return Check("budget", True, f"{sum_of_it}, at most {money(cap)}")
+    return Check(
+        "budget",
+        False,
+        f"it could cost more than compute.max_cost_usd = {money(cap)}: {sum_of_it}",
+        f"Raise max_cost_usd to {-int(-most // 1)}, leave out the dearest place (regions, fallback), or train less.",
+    )
+
+
+def place_notes(cloud: CloudPlan) -> tuple[str, ...]:
+    """What is worth knowing about the places and is no reason to stop."""
+    offered = regions_of(cloud.gpu)
+    elsewhere = [region for region in dict.fromkeys(rung.region for rung in cloud.rungs) if region not in offered]
+    notes = [f"{region} has no {cloud.gpu} by the table of this version" for region in elsewhere if region in REGIONS]
+    if cloud.price_problem:
+        notes.append(f"prices: {cloud.price_problem} (arrcoc costs --refresh)")
+    return tuple(notes)
+
+
+def _ladder(
+    compute: Vertex, machine: Machine, cloud: CloudFacts, expected: Estimate
+) -> tuple[tuple[Rung, ...], list[Price]]:
+    first: Provisioning = "spot" if compute.spot else "on-demand"
+    ways = dict.fromkeys([first, *compute.fallback])
+    regions = dict.fromkeys(compute.regions or (cloud.names.region,))
+    low_h, high_h = expected.low_s / 3600, expected.high_s / 3600
+    rungs: list[Rung] = []
+    prices: list[Price] = []
+    for way in ways:
+        if way not in machine.provisioning:
+            continue
+        for region in regions:
+            quote = price(machine, region, way, machines=compute.machines, prices=cloud.prices, today=cloud.today)
+            prices.append(quote)
+            known = quote.usd_per_h if expected.high_s else None
+            rungs.append(
+                Rung(
+                    region=region,
+                    machine_type=machine.machine_type,
+                    provisioning=way,
+                    max_wait_s=compute.max_wait_minutes * 60.0,
+                    usd_per_h=quote.usd_per_h,
+                    usd_low=None if known is None else cost_of(known, low_h),
+                    usd_high=None if known is None else cost_of(known, high_h),
+                    gpu_quota=gpu_quota(machine.gpu, way),
+                    cpu_quota=cpu_quota(machine, way),
+                )
+            )
+    return tuple(rungs), prices
+
+
+def _price_problem(rungs: tuple[Rung, ...], prices: list[Price]) -> str:
+    unpriced = dict.fromkeys(rung.title for rung in rungs if rung.usd_per_h is None)
+    if unpriced:
+        return f"no price known for {rungs[0].machine_type} in {'; '.join(unpriced)}"
+    return next((quote.problem for quote in prices if quote.problem), "")
+
+
+def _regions_check(compute: Vertex, cloud: CloudPlan) -> Check:
+    asked = tuple(dict.fromkeys(compute.regions or (cloud.region,)))
+    unknown = [region for region in asked if region not in REGIONS]
+    if not unknown:
+        return Check("regions", True, ", ".join(asked))
+    where = "compute.regions" if compute.regions else "GCP_ROOT_RESOURCE_REGION in .training"
+    meant = nearest_regions(unknown[0])
+    return Check(
+        "regions",
+        False,
+        f"Vertex AI has no region {', '.join(map(repr, unknown))} ({where})",
+        (f"Did you mean {' or '.join(meant)}? " if meant else "")
+        + f"{compute.gpu} is in {', '.join(regions_of(compute.gpu))}.",
+    )
+
+
+def _secrets(resolved: ResolvedExperiment, facts: Facts) -> Mapping[str, str]:
+    """References to what the job may need: W&B's key when it logs online, the Hub's token when it downloads."""
+    assert facts.cloud is not None
+    wanted = ["WANDB_API_KEY"] if facts.online else []
+    experiment = resolved.experiment
+    if experiment.model.base != "tiny" or experiment.data.dataset != "synthetic":
+        wanted.append("HF_TOKEN")
+    return {variable: facts.cloud.names.secret(variable) for variable in wanted}
+
+
+def text_rows(cloud: CloudPlan) -> list[tuple[str, str]]:
+    """Label and text of each line that the plan for a terminal has about the cloud."""
+    rows = [("project", f"{cloud.project}, home {cloud.region}{' (sandbox)' if cloud.endpoints else ''}")]
+    for n, rung in enumerate(cloud.rungs, 1):
+        total = "" if rung.usd_low is None else f", {money(rung.usd_low)} to {money(rung.usd_high)}"
+        cost = "price unknown" if rung.usd_per_h is None else f"${rung.usd_per_h:.2f}/h{total}"
+        wait = f"waits at most {duration(rung.max_wait_s)}"
+        rows.append(("ladder" if n == 1 else "", f"{n}. {rung.title}: {rung.machine_type}, {cost}; {wait}"))
+    rows.append(("prices", f"of {cloud.price_date}, {cloud.price_source}"))
+    rows.append(("budget", f"at most {money(cloud.max_cost_usd)}" if cloud.max_cost_usd else "no cap (max_cost_usd=0)"))
+    cpus = cloud.vcpus * cloud.machines
+    needed = dict.fromkeys((rung.region, rung.gpu_quota, rung.cpu_quota) for rung in cloud.rungs)
+    for n, (region, gpu, cpu) in enumerate(needed):
+        rows.append(("quota" if n == 0 else "", f"{region}: {cloud.gpus} of {_metric(gpu)}, {cpus} of {_metric(cpu)}"))
+    return rows
+
+
+def _metric(name: str) -> str:
+    return name.rpartition("/")[2]
