@@ -22,6 +22,7 @@ PROJECT_PARTS = (
     "experiments",
     "pyproject.toml",
     "requirements.lock",
+    "Dockerfile",
     ".training.starter",
 )
 FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
