@@ -7,11 +7,15 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from arrcoc_core.sandbox import Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What a project is made of; tests copy it, edit the copy and launch in it.
@@ -117,3 +121,20 @@ def project(make_project: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -
 def arrcoc() -> list[str]:
     """The command line as the start of a subprocess's argument list."""
     return [sys.executable, "-m", "arrcoc_core.cli"]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A fresh sandbox in threads of this process; settings and child processes of the test point at it.
+
+    `sandbox.cloud()` has the clients, `sandbox.requests()` what was asked, `sandbox.set_scenario([...])` the faults,
+    `sandbox.restart()` is a SIGKILL and a new start. Time is sped up 100 times.
+    """
+    from arrcoc_core.sandbox import running
+
+    folder = tmp_path / "sandbox"
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ARRCOC_CLOUD_ENDPOINTS", str(folder))
+    with running(folder, speed=100) as box:
+        yield box

@@ -1,0 +1,26 @@
+"""The services a sandbox has, in the order in which they start."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arrcoc_core.sandbox.box import Box
+    from arrcoc_core.sandbox.service import Service
+
+SERVICES = (
+    "resource_manager:ResourceManager",
+    "service_usage:ServiceUsage",
+    "tokens:Tokens",
+)
+
+
+def make_services(box: Box) -> dict[str, Service]:
+    """One of each, by its name. None of these modules imports a client library."""
+    made: dict[str, Service] = {}
+    for entry in SERVICES:
+        module, name = entry.split(":")
+        service: Service = getattr(importlib.import_module(f"arrcoc_core.sandbox.{module}"), name)(box)
+        made[service.name] = service
+    return made
