@@ -1,0 +1,96 @@
+"""What the resources work with: the clients, the names, and what this machine and the experiments say.
+
+`World.of(settings)` finds it all; nothing in it has asked a service yet.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from arrcoc_core.cloud.clients import Cloud
+from arrcoc_core.cloud.names import Names
+from arrcoc_core.infra.keys import LocalKey, find_keys
+from arrcoc_core.infra.needs import GpuNeed, gpu_needs
+
+if TYPE_CHECKING:
+    from arrcoc_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class World:
+    cloud: Cloud
+    names: Names
+    root: Path | None = None
+    needs: tuple[GpuNeed, ...] = ()
+    """GPUs that the experiments of the project ask for."""
+    keys: Mapping[str, LocalKey] = field(default_factory=dict[str, LocalKey])
+    """Variable -> the key on this machine, as far as there is one."""
+    copy: frozenset[str] = frozenset()
+    """Variables whose keys the user has said may be copied to Secret Manager."""
+    request_quota: bool = True
+    """Whether quota that is missing may be asked for."""
+    contact: str = ""
+    """E-mail address that Google may write to about a quota request."""
+
+    @staticmethod
+    def of(
+        settings: Settings,
+        *,
+        copy: frozenset[str] = frozenset(),
+        request_quota: bool = True,
+        contact: str = "",
+    ) -> World:
+        return World(
+            cloud=Cloud.of(settings),
+            names=Names.of(settings),
+            root=settings.root,
+            needs=gpu_needs(settings.root, settings),
+            keys=find_keys(str(settings.get("WANDB_BASE_URL"))),
+            copy=copy,
+            request_quota=request_quota,
+            contact=contact,
+        )
+
+    @property
+    def project_path(self) -> str:
+        return f"projects/{self.names.project}"
+
+    @property
+    def caller(self) -> str:
+        """E-mail address of who calls; "" where neither the credentials nor gcloud tell."""
+        identity = self.cloud.identity
+        if identity.account:
+            return identity.account
+        held: Any = identity.credentials
+        account = str(getattr(held, "account", "") or "")
+        return account or (gcloud_account(os.environ) if self.cloud.endpoints.is_google else "")
+
+    @property
+    def caller_member(self) -> str:
+        """The caller as a policy names them; "" where unknown."""
+        account = self.caller
+        if not account:
+            return ""
+        return f"{'serviceAccount' if account.endswith('.gserviceaccount.com') else 'user'}:{account}"
+
+
+def gcloud_account(environment: Mapping[str, str]) -> str:
+    """The account that gcloud is logged in with on this machine, from its configuration files; "" without one."""
+    if environment.get("CLOUDSDK_CORE_ACCOUNT"):
+        return environment["CLOUDSDK_CORE_ACCOUNT"]
+    folder = Path(environment.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
+    try:
+        active = (folder / "active_config").read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        active = "default"
+    held = configparser.ConfigParser()
+    try:
+        held.read(folder / "configurations" / f"config_{active}", encoding="utf-8")
+    except configparser.Error:
+        return ""
+    return held.get("core", "account", fallback="")
