@@ -11,8 +11,8 @@ A checkpoint is a folder of objects:
     step-00000200/COMMITTED               SHA-256 of the manifest; written last
 
 Without COMMITTED, or when a hash differs, the checkpoint does not count: `latest` says so and takes the one before.
-Older ones are deleted only after the new one has been read back and verified, so the last good one is never lost.
-The stores have a small protocol: `DiskStore` here; another place to keep checkpoints is another class with it.
+Older ones are deleted only after the new one has been verified in the store, so the last good one is never lost.
+The stores have a small protocol: `DiskStore` here, `GcsStore` in training/gcs.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -53,6 +53,10 @@ class CheckpointStore(Protocol):
         """All names, sorted."""
         ...
 
+    def holds(self, files: Mapping[str, bytes]) -> bool:
+        """Whether each of these is there with exactly these bytes, asked of the store itself."""
+        ...
+
     def delete(self, name: str) -> None:
         """Remove it; an absent one is no error."""
         ...
@@ -78,10 +82,11 @@ def save(store: CheckpointStore, checkpoint: Checkpoint, *, limit: int) -> str:
     files = _pack(checkpoint)
     manifest = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in files.items()}
     files[MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True).encode()
-    for name, data in files.items():
-        _create(store, f"{folder}/{name}", data)
-    _create(store, f"{folder}/{COMMITTED}", _sha256(files[MANIFEST]).encode())
-    if not _is_whole(store, folder):
+    files[COMMITTED] = _sha256(files[MANIFEST]).encode()
+    named = {f"{folder}/{name}": data for name, data in files.items()}
+    for name, data in named.items():
+        _create(store, name, data)
+    if not store.holds(named):
         raise CheckpointError(
             f"the checkpoint {folder} does not read back as it was written",
             remedy="Check the disk; the checkpoints before it were kept.",
@@ -134,6 +139,10 @@ class DiskStore:
 
     def list(self) -> list[str]:
         return sorted(p.relative_to(self.directory).as_posix() for p in self.directory.rglob("*") if p.is_file())
+
+    def holds(self, files: Mapping[str, bytes]) -> bool:
+        paths = {self.directory / name: data for name, data in files.items()}
+        return all(path.is_file() and path.read_bytes() == data for path, data in paths.items())
 
     def delete(self, name: str) -> None:
         path = self.directory / name

@@ -1,12 +1,15 @@
 """Where the trainer computes: the device, the ranks, and what makes a computation repeatable there.
 
 `torchrun` and `training.ranks` describe the ranks in the environment (RANK, WORLD_SIZE, LOCAL_RANK); without them
-there is one. A GPU that was asked for and is not there is an error, never a silent run on the CPU.
+there is one. A GPU that was asked for and is not there, or is of another kind, is an error, never a silent run on the
+CPU; except on a machine that says of itself that it stands in for one (the sandbox's do), and then the log says so.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,21 @@ from arrcoc_core.experiment import Compute, Local, Vertex
 
 if TYPE_CHECKING:
     import torch
+
+STAND_IN = "ARRCOC_STAND_IN_DEVICE"
+"""Variable of a machine without GPUs that stands in for one with them; its value is "cpu"."""
+GPU_NAMES = {
+    "T4": r"\bT4\b",
+    "L4": r"\bL4\b",
+    "V100": r"\bV100\b",
+    "A100": r"\bA100\b(?!.*80 ?GB)",
+    "A100-80GB": r"\bA100\b.*80 ?GB",
+    "H100": r"\bH100\b",
+    "H100-MEGA": r"\bH100\b",
+    "H200": r"\bH200\b",
+    "B200": r"\bB200\b",
+}
+"""Our name of a GPU -> what its driver calls it ("NVIDIA A100-SXM4-80GB"). H100-MEGA differs by its network only."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +68,22 @@ def ranks_to_start(compute: Compute, world: World) -> int:
     return max(asked, 1)
 
 
-def choose_device(compute: Compute, world: World) -> torch.device:
-    """The device of this rank. Raises DeviceError when GPUs were asked for and fewer are there."""
+def stand_in_ranks(count: int) -> int:
+    """How many processes stand in for `count` GPUs: as many, or fewer where there are fewer cores; a power of two."""
+    return 1 << (min(count, len(os.sched_getaffinity(0))).bit_length() - 1)
+
+
+def choose_device(compute: Compute, world: World, say: Callable[[str], None] = lambda _: None) -> torch.device:
+    """The device of this rank. Raises DeviceError when GPUs were asked for and fewer, or others, are there."""
     import torch
 
     asked, there = gpus_asked_for(compute), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if asked and not isinstance(compute, Local) and os.environ.get(STAND_IN) == "cpu":
+        say(
+            f"NO GPU HERE: this machine only stands in for one with {asked} x {_kind(compute)} ({STAND_IN}=cpu); "
+            "computing on the processor"
+        )
+        return torch.device("cpu")
     if asked > there:
         raise DeviceError(
             f"{asked} GPU{'s' if asked > 1 else ''} asked for, and {there or 'none'} "
@@ -63,9 +92,26 @@ def choose_device(compute: Compute, world: World) -> torch.device:
         )
     wants_cpu = isinstance(compute, Local) and compute.device == "cpu"
     if there and not wants_cpu:
+        _check_kind(compute, torch.cuda.get_device_name(world.local_rank))
         torch.cuda.set_device(world.local_rank)
         return torch.device("cuda", world.local_rank)
     return torch.device("cpu")
+
+
+def _kind(compute: Compute) -> str:
+    """Our name of the GPU asked for; "" where any will do."""
+    if isinstance(compute, Local):
+        return ""
+    return (compute if isinstance(compute, Vertex) else compute.vertex).gpu
+
+
+def _check_kind(compute: Compute, there: str) -> None:
+    asked = _kind(compute)
+    if asked in GPU_NAMES and not re.search(GPU_NAMES[asked], there):
+        raise DeviceError(
+            f"a GPU of the kind {asked} was asked for, and this machine has a {there}",
+            remedy="The machine is not the one that was planned and paid for: check the job's machine type.",
+        )
 
 
 def available_threads(world: World) -> int:

@@ -2,14 +2,20 @@
 
 The handler only sets a flag, so a signal, and any number after it, can interrupt neither a step nor a checkpoint.
 Several ranks agree on the flag at every step: a platform that signals one of them stops all of them at the same step.
+Where the machine is about to be taken away there is only so much time for what comes after it: GRACE says how much.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from types import FrameType
 
 STOPPED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: stopped after a checkpoint, start me again to go on
+
+GRACE = "ARRCOC_GRACE_S"
+"""Variable with the seconds between a signal and the end; without it there are as many as it takes."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -19,11 +25,19 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self._came_at = 0.0
         for number in _SIGNALS:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.name = self.name or signal.Signals(number).name
+        if self.name is None:
+            self.name, self._came_at = signal.Signals(number).name, time.monotonic()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until this process has to have ended, once it was asked to stop."""
+        grace = float(os.environ.get(GRACE) or "inf")
+        return grace if self.name is None else max(0.0, self._came_at + grace - time.monotonic())
 
     def agreed(self) -> bool:
         """True on every rank when any rank was signalled. A collective: every rank calls it at the same point."""
@@ -37,7 +51,7 @@ class StopRequest:
         flag = torch.tensor(int(self.name is not None), device=device)
         dist.all_reduce(flag, op=dist.ReduceOp.MAX)
         if flag.item() and self.name is None:
-            self.name = "a signal to another rank"
+            self.name, self._came_at = "a signal to another rank", time.monotonic()
         return self.name is not None
 
 

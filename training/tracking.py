@@ -3,7 +3,9 @@
 Offline is the default: the growing `.wandb` file beside the run is the local store that the app, the command line and
 scripts read. A kill swallows what wandb had not written yet. So a checkpoint carries the rows logged since the
 checkpoint before it, and those of the last minute besides; a resumed run logs them again in its own segment, and the
-reader, which keeps the last row of each step, finds every step once and none missing.
+reader, which keeps the last row of each step, finds every step once and none missing. Where the file is on a machine
+that may be taken away, rows count as written only once they were streamed to a safe place: STREAMED then names a file
+whose modification time says up to when that is so.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 STEP = "trainer/step"
+STREAMED = "ARRCOC_STREAMED"
 _KEPT_FOR_S = 60.0  # far longer than wandb takes to write a row, also on a crowded machine
 
 # The supervisor sets these too; set here, the trainer works alone. A value that is already there stays.
@@ -58,7 +61,7 @@ class Row:
     step: int
     values: dict[str, float]
     pictures: tuple[Picture, ...] = ()
-    logged_at: float = field(default_factory=time.monotonic, compare=False)
+    logged_at: float = field(default_factory=time.time, compare=False)
 
 
 class Tracker:
@@ -96,12 +99,13 @@ class Tracker:
 
     def rows_to_save(self) -> list[Row]:
         """What a checkpoint written now has to carry, oldest first."""
-        horizon = time.monotonic() - _KEPT_FOR_S
+        horizon = _written_until() - _KEPT_FOR_S
         return [row for row in self._saved if row.logged_at >= horizon] + self._unsaved
 
-    def mark_saved(self) -> None:
-        """The rows are in a committed checkpoint."""
-        self._saved, self._unsaved = self.rows_to_save(), []
+    def mark_saved(self, rows: Sequence[Row]) -> None:
+        """These rows are in a committed checkpoint; those logged meanwhile are not."""
+        saved = {id(row) for row in rows}
+        self._saved, self._unsaved = list(rows), [row for row in self._unsaved if id(row) not in saved]
 
     def finish(self, summary: Mapping[str, float], exit_code: int) -> None:
         self._run.summary.update(dict(summary))
@@ -131,11 +135,22 @@ class NoTracker:
     def rows_to_save(self) -> list[Row]:
         return []
 
-    def mark_saved(self) -> None:
+    def mark_saved(self, rows: Sequence[Row]) -> None:
         """Nothing to do."""
 
     def finish(self, summary: Mapping[str, float], exit_code: int) -> None:
         """Nothing to do."""
+
+
+def _written_until() -> float:
+    """The time up to which what was logged is safe, but for what wandb itself holds back."""
+    streamed = os.environ.get(STREAMED)
+    if not streamed:
+        return time.time()
+    try:
+        return os.stat(streamed).st_mtime
+    except FileNotFoundError:
+        return float("-inf")
 
 
 def pack_rows(rows: Sequence[Row]) -> dict[str, bytes]:

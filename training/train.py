@@ -1,9 +1,11 @@
-"""Train a selector: `python -m training.train RUN`, where RUN is a directory with an `experiment.json`.
+"""Train a selector: `python -m training.train RUN`, where RUN is a directory with an `experiment.json`, or its `gs://`.
 
-In the foreground and without the run store: `python training/train.py NAME`, with the name of an experiment.
+In Cloud Storage (`gs://bucket/runs/ID`) this process watches over one that trains in a scratch directory, and streams
+what that leaves (training/vertex_job.py). In the foreground and without the run store: `python training/train.py NAME`, with the name of an experiment.
 
 What happens, in order: wandb is started, the frozen base loaded, the data opened, the newest whole checkpoint (if there
-is one) taken up; then the loop: one optimizer step, sometimes an evaluation, one metrics row, sometimes a checkpoint.
+is one) taken up; then the loop: one optimizer step, sometimes an evaluation, one metrics row, sometimes a checkpoint,
+which is written in the background.
 The objective is to imitate the frozen language model's own attention to the picture at the position of the answer;
 what is evaluated is whether it answers right from the K tokens the selector keeps.
 
@@ -12,7 +14,7 @@ exactly as if it had never stopped.
 
 Left in RUN: progress.json and summary.json while it runs, checkpoints/, wandb/, and in the end result/ with the
 selector. Exit codes: 0 done; 1 an error; 2 the configuration cannot work here; 75 stopped by SIGTERM or SIGINT after a
-checkpoint (start it again to go on).
+checkpoint (start it again to go on); 76 in the cloud, when another job trains this attempt.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ from typing import TYPE_CHECKING
 from arrcoc_core.encoding import encode
 from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
 from arrcoc_core.stored import load_experiment
-from training.checkpoints import Checkpoint, DiskStore, latest, save
+from training.checkpoints import Checkpoint, latest
+from training.cost import Cost
 from training.devices import (
     World,
     available_threads,
@@ -49,9 +52,11 @@ from training.devices import (
     ranks_to_start,
 )
 from training.foreground import foreground_run
+from training.gcs import open_store
 from training.progress import Clock, Story, duration
 from training.ranks import run_ranks
 from training.results import leave_exit_code, leave_result
+from training.saving import Saver
 from training.signals import STOPPED_EXIT_CODE, StopRequest
 from training.tracking import NoTracker, Row, Tracker
 
@@ -64,8 +69,12 @@ MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
 def main() -> int:
     """Train the run, or the experiment, named on the command line; its exit code."""
     if len(sys.argv) != 2:
-        print("usage: python -m training.train RUN_DIRECTORY | EXPERIMENT_NAME", file=sys.stderr)
+        print("usage: python -m training.train RUN_DIRECTORY | gs://BUCKET/runs/ID | EXPERIMENT_NAME", file=sys.stderr)
         return 2
+    if sys.argv[1].startswith("gs://"):
+        from training.vertex_job import run_in_cloud
+
+        return run_in_cloud(sys.argv[1])
     gc.disable()  # until all is loaded: the libraries make millions of objects that stay
     stop, world = StopRequest(), World.from_environment()
     code, directory = 1, Path(sys.argv[1])
@@ -106,7 +115,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     import torch
     from torch.utils.checkpoint import checkpoint as activation_checkpoint
 
-    store = DiskStore(directory / "checkpoints")
+    store = open_store(directory)
     saved = latest(store, story.say)
     if saved and saved.state["fingerprint"] != resolved.fingerprint:
         raise CheckpointError(
@@ -114,7 +123,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             f"this run is {resolved.fingerprint}",
             remedy="experiment.json was changed after the run began: launch a new run instead.",
         )
-    device = choose_device(experiment.compute, world)
+    device = choose_device(experiment.compute, world, story.say)
     threads = saved.state["threads"] if saved else available_threads(world)
     make_repeatable(threads, device)
     join_world(world, device)
@@ -179,6 +188,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     tokens = {"tokens/kept": float(keep), "tokens/total": float(all_tokens)}
 
     summary: dict[str, float] = {}
+    cost = Cost.from_environment()
     clock = Clock(total, experiment.evaluation.every_n_steps)
 
     def evaluate(step: int) -> Row:
@@ -202,9 +212,15 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         if row.pictures or "eval/accuracy" in row.values:
             story.summary(summary)
 
+    saver = Saver(
+        store,
+        limit=experiment.checkpoints.save_total_limit,
+        say=story.say,
+        saved=lambda whole: tracker.mark_saved(whole.rows),
+    )
+
     def checkpoint(step: int) -> None:
         if world.rank == 0:
-            story.progress("saving", step, eta_s=clock.left(step))
             state = {
                 "fingerprint": resolved.fingerprint,
                 "base": base_hash,
@@ -214,14 +230,11 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
                 "summary": summary,
             }
             tensors = {"adamw": optimizer.state_dict(), "schedule": scheduler.state_dict()}
-            whole = Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save())
-            folder = save(store, whole, limit=experiment.checkpoints.save_total_limit)
-            tracker.mark_saved()
-            story.say(f"saved {folder}")
+            saver.save(Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save()))
 
     # From where: the last checkpoint, or step 0 with the reference lines.
     if saved:
-        first = saved.step
+        first = saver.newest = saved.step
         model.selector.load_state_dict(saved.selector)
         optimizer.load_state_dict(saved.optimizer["adamw"])
         scheduler.load_state_dict(saved.optimizer["schedule"])
@@ -252,9 +265,14 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         f"seed {training.seed}; {workers}{ahead}{recomputed}"
     )
     for step in range(first + 1, total + 1):
+        saver.check()
         if stop.agreed():
-            checkpoint(step - 1)
+            if stop.seconds_left > 2 * saver.write_s:
+                checkpoint(step - 1)
+            whole = saver.wait(stop.seconds_left)
             story.say(f"stopped by {stop.name} after step {step - 1}; start it again to go on")
+            if not whole or saver.newest < step - 1:
+                story.say("there was no time for a last checkpoint: the one before it is where it goes on")
             tracker.finish(summary, STOPPED_EXIT_CODE)
             leave_world(world)
             return STOPPED_EXIT_CODE
@@ -292,6 +310,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
                 "perf/step_s": seconds,
                 "perf/samples_per_s": per_step / seconds,
                 "perf/memory_gb": memory_gb(device),
+                **(cost.values if cost else {}),
             }
             evaluated = row.values if row else {}
             report(Row(step, {**learned, **facts, **tokens, **evaluated}, row.pictures if row else ()))
@@ -305,6 +324,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
 
     # The end: the base as it was, the selector with what it takes to load it.
     story.progress("saving", total, eta_s=0.0)
+    saver.wait()
     unchanged = parameters_hash(model.base.model) == base_hash
     summary["base/unchanged"] = float(unchanged)
     story.say(f"base {'unchanged' if unchanged else 'CHANGED'}: sha256 {base_hash}")
