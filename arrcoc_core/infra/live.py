@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from arrcoc_core.catalog import MACHINES, regions_of
 from arrcoc_core.cloud.names import OWNER_LABEL, RUN_LABEL
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.resource import listed
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 _AT_ONCE = 8
+_GPUS = {machine.accelerator_type: machine.gpu for machine in MACHINES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,6 @@ class LiveJob:
     gpu: str
     count: int
     """GPUs over all its machines."""
-    vcpus: int
-    kind: str
-    """ "spot" (spot and flex-start) or "on-demand": which quota it draws on."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,8 +55,6 @@ def live_jobs(world: World, regions: Iterable[str]) -> list[LiveJob]:
 
 def job_regions(world: World) -> tuple[str, ...]:
     """Every region where a job of ours may be: the home region, and all that have a GPU."""
-    from arrcoc_core.catalog import MACHINES, regions_of
-
     gpus = dict.fromkeys(machine.gpu for machine in MACHINES)
     named = [need.region for need in world.needs]
     return tuple(dict.fromkeys([world.names.region, *named, *(region for gpu in gpus for region in regions_of(gpu))]))
@@ -82,10 +79,8 @@ def active_runs(world: World) -> list[Run]:
 
 
 def _jobs_in(world: World, region: str) -> list[LiveJob]:
-    wanted = [
-        f'labels.{OWNER_LABEL}="{world.names.owner}"',
-        *(f'state!="JOB_STATE_{state}"' for state in sorted(ENDED)),
-    ]
+    wanted = [f'labels.{OWNER_LABEL}="{world.names.owner}"']
+    wanted += [f'state!="JOB_STATE_{state}"' for state in sorted(ENDED)]
     request = {
         "parent": f"{world.project_path}/locations/{region}",
         "filter": " AND ".join(wanted),
@@ -102,22 +97,11 @@ def _jobs_in(world: World, region: str) -> list[LiveJob]:
 
 
 def _live(job: Any, region: str) -> LiveJob:
-    from arrcoc_core.catalog import MACHINES
-
-    gpu, count, vcpus = "", 0, 0
+    gpu, count = "", 0
     for pool in job.job_spec.worker_pool_specs:
         spec = pool.machine_spec
-        replicas = int(pool.replica_count or 1)
-        count += int(spec.accelerator_count) * replicas
-        for machine in MACHINES:
-            if machine.machine_type == spec.machine_type:
-                vcpus += machine.vcpus * replicas
-                break
-        for machine in MACHINES:
-            if machine.accelerator_type == spec.accelerator_type.name:
-                gpu = machine.gpu
-                break
-    strategy = job.job_spec.scheduling.strategy.name
+        count += int(spec.accelerator_count) * int(pool.replica_count or 1)
+        gpu = gpu or _GPUS.get(spec.accelerator_type.name, "")
     return LiveJob(
         run=dict(job.labels).get(RUN_LABEL, ""),
         job=str(job.name),
@@ -125,6 +109,4 @@ def _live(job: Any, region: str) -> LiveJob:
         state=job.state.name.removeprefix("JOB_STATE_"),
         gpu=gpu,
         count=count,
-        vcpus=vcpus,
-        kind="spot" if strategy in ("SPOT", "FLEX_START") else "on-demand",
     )

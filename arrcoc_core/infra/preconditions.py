@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.calling import TRANSIENT, call
 from arrcoc_core.cloud.credentials import check_identity
 from arrcoc_core.errors import CloudError, ConfigError
 from arrcoc_core.infra.events import Fix, Problem
@@ -55,6 +55,8 @@ def check_project(world: World) -> Found:
             return Found(False, f"{project} cannot be seen", _unseen(error, world))
         if error.scope == "api-disabled":
             return Found(None, "Resource Manager is off until setup has turned it on")
+        if error.scope in TRANSIENT:
+            return Found(None, error.message)
         return Found(False, error.message, problem_of(error, world))
     if found.state != type(found).State.ACTIVE:
         problem = Problem(
@@ -79,6 +81,8 @@ def check_billing(world: World) -> Found:
             return Found(None, "Cloud Billing is off until setup has turned it on")
         if error.scope == "permission":
             return Found(None, "this account may not look at billing")
+        if error.scope in TRANSIENT:
+            return Found(None, error.message)
         return Found(False, error.message, problem_of(error, world))
     if info.billing_enabled:
         return Found(True, str(info.billing_account_name).removeprefix("billingAccounts/"))

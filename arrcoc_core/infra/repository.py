@@ -114,10 +114,8 @@ def own_repositories(world: World, regions: tuple[str, ...]) -> list[Repository]
         for one in listed(world.cloud.registry().list_repositories, request={"parent": parent}):
             if dict(one.labels).get(OWNER_LABEL) != world.names.owner:
                 continue
-            ours = one.name == world.names.repository
-            found.append(
-                repository(world) if ours else Repository(one.name, f"repository-{region}", "Docker repository")
-            )
+            key = "repository" if one.name == world.names.repository else f"repository-{region}"
+            found.append(Repository(str(one.name), key))
     return found
 
 

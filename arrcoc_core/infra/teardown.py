@@ -69,12 +69,11 @@ class Live:
 
     def to_json(self) -> list[dict[str, Any]]:
         known = {job.run for job in self.jobs}
-        lines = [{"type": "live", **job.to_json()} for job in self.jobs]
-        waiting = [run for run in self.runs if run.id not in known]
-        return [
-            *lines,
-            *({"type": "live", "run": run.id, "job": "", "region": "", "state": run.state} for run in waiting),
-        ]
+        lines: list[dict[str, Any]] = [{"type": "live", **job.to_json()} for job in self.jobs]
+        for run in self.runs:
+            if run.id not in known:
+                lines.append({"type": "live", "run": run.id, "job": "", "region": "", "state": run.state})
+        return lines
 
 
 def find_live(world: World) -> Live:
@@ -106,8 +105,9 @@ def run_teardown(world: World, *, dry_run: bool = False, with_checkpoints: bool 
         raise still_live(live)
     items = find_ours(world, with_checkpoints=with_checkpoints)
     for item in items:
-        rows.tell(item.resource, "waiting" if item.removed and not dry_run else "kept" if item.why else "ok", item.name)
-        if item.why:
+        if item.removed:
+            rows.tell(item.resource, "ok" if dry_run else "waiting", item.name)
+        else:
             rows.tell(item.resource, "kept", f"{item.name}: {item.why}")
     if dry_run:
         return rows.outcome()
