@@ -43,8 +43,14 @@ class Machine:
 
     @property
     def family(self) -> str:
-        """The part of the machine type that prices and CPU quota go by: "n1", "g2", "a2", "a3", "a4"."""
+        """What CPU quota goes by: "n1", "g2", "a2", "a3" or "a4"."""
         return self.machine_type.split("-")[0]
+
+    @property
+    def series(self) -> str:
+        """What the prices of vCPUs and memory go by: the family, and of a3 "a3-high", "a3-mega" or "a3-ultra"."""
+        family, size = self.machine_type.split("-")[:2]
+        return f"{family}-{size.removesuffix('gpu')}" if family == "a3" else family
 
     @property
     def name(self) -> str:
