@@ -1,4 +1,4 @@
-"""Filters of list methods: `labels.run="a" AND (state="X" OR NOT state="Y")`, as Vertex, Cloud Build and Logging read them.
+"""Filters of list methods, as Vertex, Cloud Build and Logging read them.
 
     matches = parse_filter('tags="a" AND status="WORKING"')
     matches(lambda path: ["a", "b"] if path == ("tags",) else [])
@@ -114,8 +114,10 @@ def _holds(values: Sequence[str], sign: str, wanted: str) -> bool:
         left, right = _ordered(value), _ordered(wanted)
         if type(left) is not type(right):
             continue
-        if (left < right and sign in ("<", "<=")) or (left > right and sign in (">", ">=")) or (
-            left == right and sign in ("<=", ">=")
+        if (
+            (left < right and sign in ("<", "<="))
+            or (left > right and sign in (">", ">="))
+            or (left == right and sign in ("<=", ">="))
         ):
             return True
     return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
@@ -37,6 +37,8 @@ class Objects:
         self._contents = contents
         self._buckets = buckets
         self._world = world
+        self.written: Callable[[str, str, str, int], None] = lambda *_: None
+        """Told of each new object: bucket, name, file, size."""
 
     # -- reading
 
@@ -272,6 +274,7 @@ class Objects:
             raise
         if old:
             self._contents.remove(old[1])
+        self.written(bucket, name, file, hashes.size)
         return data
 
     def shown(self, data: Mapping[str, Any], request: Request) -> Reply:

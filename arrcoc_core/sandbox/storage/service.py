@@ -87,7 +87,9 @@ class Storage:
         elif match := _MOVE.fullmatch(path):
             bucket, old, new = (unquote(part) for part in match.groups())
             if method == "POST":
-                return Route("storage.objects.move", bucket, new, True, lambda r: self.objects.moved(r, bucket, old, new))
+                return Route(
+                    "storage.objects.move", bucket, new, True, lambda r: self.objects.moved(r, bucket, old, new)
+                )
         elif match := _POLICY.fullmatch(path):
             return self._policy(request, unquote(match[1]), match[2] is not None)
         elif match := _BUCKET.fullmatch(path):

@@ -117,7 +117,9 @@ class Uploads:
         if first > received:
             return StorageError(503, "backendError", f"Invalid request. Expected bytes from {received} on.").reply()
         if total is None and length % PIECE:
-            raise invalid(f"Invalid request. There were {length} byte(s) in the request body, not a multiple of 256 KiB.")
+            raise invalid(
+                f"Invalid request. There were {length} byte(s) in the request body, not a multiple of 256 KiB."
+            )
         _skip(request, received - first)
         hashes = self._hashes_of(upload_id, upload)
         wanted = max(last + 1 - received, 0)

@@ -1,0 +1,156 @@
+"""Storage as a service of the sandbox: it reads HTTP by itself, and everything around it is the framework's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from arrcoc_core.sandbox.faults import BucketTaken, SlowDown
+from arrcoc_core.sandbox.service import RawService
+from arrcoc_core.sandbox.storage.access import permitted
+from arrcoc_core.sandbox.storage.content import PIECE
+from arrcoc_core.sandbox.storage.messages import Reply, Request, StorageError
+from arrcoc_core.sandbox.storage.service import Route, Storage
+
+if TYPE_CHECKING:
+    from arrcoc_core.sandbox.box import Box
+    from arrcoc_core.sandbox.exchange import Exchange
+
+Watcher = Callable[[str, str, bytes], None]
+"""Told of each written object: bucket, name, content (of small ones; b"" for others)."""
+
+
+class StorageService(RawService):
+    name = "storage"
+    api = "storage.googleapis.com"
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box)
+        self.storage = Storage(box.data("storage"), _World(box))
+        self._watchers: list[Watcher] = []
+        self.storage.objects.written = self._tell
+
+    def watch(self, watcher: Watcher) -> None:
+        """Be told of every object once it is written and before its writer is."""
+        self._watchers.append(watcher)
+
+    def stop(self) -> None:
+        self.storage.close()
+
+    def kill(self) -> None:
+        self.storage.close()
+
+    def serve(self, exchange: Exchange) -> None:
+        request = Request(
+            exchange.verb,
+            exchange.path,
+            {name: tuple(values) for name, values in exchange.query.items()},
+            {name.lower(): str(value) for name, value in exchange.headers.items()},
+            _Body(exchange),
+            exchange.base,
+        )
+        try:
+            route = self.storage.route(request)
+        except StorageError as error:
+            _send(exchange, error.reply(), self.storage)
+            return
+        exchange.recorded(
+            route.name.removeprefix("storage."), mutating=route.mutating, project=self._project(request, route)
+        )
+        denied = self._denied(exchange.caller, route)
+        try:
+            reply = denied.reply() if denied else self.storage.handle(request)
+        except ConnectionAbortedError:
+            exchange.drop()
+            return
+        _send(exchange, reply, self.storage)
+
+    def _project(self, request: Request, route: Route) -> str:
+        held = self.storage.index.bucket(route.bucket) if route.bucket else None
+        return str(held["project"]) if held else request.one("project") or ""
+
+    def _denied(self, caller: str, route: Route) -> StorageError | None:
+        """A refusal where a bucket's policy and the project's give this account no such permission."""
+        from arrcoc_core.sandbox.box import OWNER
+
+        bucket = self.storage.index.bucket(route.bucket) if route.bucket else None
+        if caller == OWNER or (route.bucket and bucket is None):
+            return None
+        bindings: list[dict[str, Any]] = bucket["iam"]["bindings"] if bucket else []
+        project: Any = self.box.service("resourcemanager").get_policy(f"projects/{_project_id()}")
+        held = [(row["role"], list(row["members"])) for row in bindings]
+        held += [(str(row.role), list(row.members)) for row in project.bindings]
+        permission = route.name
+        if permitted(held, caller, permission):
+            return None
+        what = f"objects in {route.bucket}" if ".objects." in permission else route.bucket or "the project"
+        return StorageError(
+            403 if caller else 401,
+            "forbidden" if caller else "required",
+            f"{caller or 'Anonymous caller'} does not have {permission} access to {what}. "
+            f"Permission '{permission}' denied on resource (or it may not exist).",
+        )
+
+    def _tell(self, bucket: str, name: str, file: str, size: int) -> None:
+        if self._watchers:
+            content = self.storage.contents.path(file).read_bytes() if size < PIECE else b""
+            for watcher in self._watchers:
+                watcher(bucket, name, content)
+
+
+class _World:
+    def __init__(self, box: Box) -> None:
+        self._box = box
+
+    def now(self) -> datetime:
+        return self._box.clock.date()
+
+    def project_number(self, project: str) -> str | None:
+        from arrcoc_core.sandbox.box import PROJECT_NUMBER
+
+        return PROJECT_NUMBER if project in (_project_id(), PROJECT_NUMBER) else None
+
+    def somebody_elses(self, bucket: str) -> bool:
+        return self._box.faults.peek(BucketTaken, name=bucket) is not None
+
+    def bytes_per_s(self) -> float | None:
+        found = self._box.faults.peek(SlowDown)
+        return found.bytes_per_s if found else None
+
+
+class _Body:
+    """The body of an exchange; a sender who has gone is its end."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._stream = exchange.stream
+
+    def read(self, size: int, /) -> bytes:
+        with contextlib.suppress(EOFError, ConnectionError):
+            return self._stream.read(size)
+        return b""
+
+
+def _send(exchange: Exchange, reply: Reply, storage: Storage) -> None:
+    if not exchange.stream.ended:  # what was not read, because the request was refused
+        with contextlib.suppress(EOFError, ConnectionError):
+            exchange.read()
+    if reply.file is None:
+        exchange.send(reply.status, reply.body, reply.headers)
+        return
+    with reply.file as content:
+        exchange.send_stream(reply.status, reply.length, _pieces(content, reply.length, storage), reply.headers)
+
+
+def _pieces(content: Any, length: int, storage: Storage) -> Iterator[bytes]:
+    while length and (piece := content.read(min(PIECE, length))):
+        storage.contents.throttle.take(len(piece))
+        yield piece
+        length -= len(piece)
+
+
+def _project_id() -> str:
+    from arrcoc_core.sandbox.box import PROJECT
+
+    return PROJECT
