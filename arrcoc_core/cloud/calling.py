@@ -104,7 +104,8 @@ def _api_error(error: Any, what: str) -> CloudError:
             remedy=f"arrcoc setup   turns it on, or: gcloud services enable {service}".rstrip(": "),
             data={"service": service},
         )
-    if reason == "BILLING_DISABLED" or re.search(r"billing.{0,40}(disabled|not enabled|enabled on)", message, re.I):
+    no_billing = reason in ("BILLING_DISABLED", "UREQ_PROJECT_BILLING_NOT_FOUND")
+    if no_billing or re.search(r"billing.{0,40}(disabled|not enabled|enabled on)", message, re.I):
         return CloudError(
             f"Billing is off for this project{_of(what)}: {message}",
             scope="billing",
