@@ -1,7 +1,7 @@
 """The three ways to send an object: as it is (media), with its metadata (multipart), in pieces (resumable).
 
-A resumable upload is a file that grows; how much of it counts stands in the index. It survives a broken connection (what
-came counts in steps of 256 KiB) and a restart of the server. Its preconditions hold for the last piece.
+A resumable upload is a file that grows; how much of it counts stands in the index. It survives a broken connection
+(what came counts in steps of 256 KiB) and a restart of the server. Its preconditions hold for the last piece.
 """
 
 from __future__ import annotations

@@ -54,21 +54,26 @@ NOT_ON_DEMAND = ("a3-highgpu-1g", "a3-highgpu-2g", "a3-highgpu-4g")
 HYPERDISK_ONLY = ("a3-ultragpu-8g", "a4-highgpu-8g")
 DISKS = ("pd-ssd", "pd-standard", "hyperdisk-balanced")
 
-REGIONS = frozenset(
-    "africa-south1 asia-east1 asia-east2 asia-northeast1 asia-northeast2 asia-northeast3 asia-south1 asia-south2 "
-    "asia-southeast1 asia-southeast2 australia-southeast1 australia-southeast2 europe-central2 europe-north1 "
-    "europe-southwest1 europe-west1 europe-west2 europe-west3 europe-west4 europe-west6 europe-west8 europe-west9 "
-    "europe-west12 me-central1 me-central2 me-west1 northamerica-northeast1 northamerica-northeast2 "
-    "southamerica-east1 southamerica-west1 us-central1 us-east1 us-east4 us-east5 us-south1 us-west1 us-west2 "
-    "us-west3 us-west4".split()
-)
+# fmt: off
+REGIONS = frozenset({
+    "africa-south1", "asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3",
+    "asia-south1", "asia-south2", "asia-southeast1", "asia-southeast2", "australia-southeast1",
+    "australia-southeast2", "europe-central2", "europe-north1", "europe-southwest1", "europe-west1", "europe-west2",
+    "europe-west3", "europe-west4", "europe-west6", "europe-west8", "europe-west9", "europe-west12", "me-central1",
+    "me-central2", "me-west1", "northamerica-northeast1", "northamerica-northeast2", "southamerica-east1",
+    "southamerica-west1", "us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1", "us-west2",
+    "us-west3", "us-west4",
+})
+# fmt: on
 
+# fmt: off
 _VCPUS = {
-    **{"a2-highgpu-1g": 12, "a2-highgpu-2g": 24, "a2-highgpu-4g": 48, "a2-highgpu-8g": 96, "a2-megagpu-16g": 96},
-    **{"a2-ultragpu-1g": 12, "a2-ultragpu-2g": 24, "a2-ultragpu-4g": 48, "a2-ultragpu-8g": 96},
-    **{"a3-highgpu-1g": 26, "a3-highgpu-2g": 52, "a3-highgpu-4g": 104, "a3-highgpu-8g": 208},
-    **{"a3-megagpu-8g": 208, "a3-ultragpu-8g": 224, "a4-highgpu-8g": 224},
+    "a2-highgpu-1g": 12, "a2-highgpu-2g": 24, "a2-highgpu-4g": 48, "a2-highgpu-8g": 96, "a2-megagpu-16g": 96,
+    "a2-ultragpu-1g": 12, "a2-ultragpu-2g": 24, "a2-ultragpu-4g": 48, "a2-ultragpu-8g": 96,
+    "a3-highgpu-1g": 26, "a3-highgpu-2g": 52, "a3-highgpu-4g": 104, "a3-highgpu-8g": 208,
+    "a3-megagpu-8g": 208, "a3-ultragpu-8g": 224, "a4-highgpu-8g": 224,
 }
+# fmt: on
 _PLAIN = re.compile(r"(n1|n2|e2|c2|g2)-(standard|highmem|highcpu)-(\d+)")
 _METRIC = "aiplatform.googleapis.com"
 
