@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-MENUS = ("App", "Go", "Experiment", "Run", "View", "Help")
+MENUS = ("App", "Go", "Experiment", "Run", "Cloud", "View", "Help")
 
 
 def _always() -> bool:

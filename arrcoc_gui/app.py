@@ -80,17 +80,20 @@ def make_app(prefs: Prefs) -> QApplication:
 
 
 def make_window(root: Path, prefs: Prefs, experiment: str | None = None) -> MainWindow:
-    """The window with its three pages. With `experiment`: the list, that row selected, Launch focused."""
+    """The window with its pages. With `experiment`: the list, that row selected, Launch focused."""
     state = AppState(root, prefs)
     window = MainWindow(state)
     state.setParent(window)
     window.add_page("home", "Home", "home", "H", lambda: _home(state))
     window.add_page("experiments", "Experiments", "experiments", "2", lambda: _experiments(state))
     window.add_page("monitor", "Monitor", "monitor", "1", lambda: _monitor(state))
+    window.add_page("setup", "Setup", "setup", "3", lambda: _setup(state))
+    window.add_page("infra", "Infra", "infra", "5", lambda: _infra(state))
+    window.add_page("teardown", "Teardown", "teardown", "4", lambda: _teardown(state))
     state.select(experiment or prefs.get("selection", "") or "quickstart")
     page = "experiments" if experiment else prefs.get("page", "home")
     # The monitor stands on the chart library, which is too much for a first paint.
-    window.go(page if page in ("home", "experiments") else "home")
+    window.go(page if page in window.pages and page != "monitor" else "home")
     window.first_painted.connect(lambda: _warm_later(window, page))
     return window
 
@@ -107,6 +110,7 @@ def no_display() -> bool:
 
 def _end(app: QApplication) -> None:
     """Ctrl+C and a request to end: close as by hand, and wait for no last word."""
+    app.setProperty("ending", True)
     app.closeAllWindows()
     app.quit()
 
@@ -137,6 +141,24 @@ def _monitor(state: AppState):
     from arrcoc_gui.monitor.page import MonitorPage
 
     return MonitorPage(state)
+
+
+def _setup(state: AppState):
+    from arrcoc_gui.setup.page import SetupPage
+
+    return SetupPage(state)
+
+
+def _infra(state: AppState):
+    from arrcoc_gui.infra.page import InfraPage
+
+    return InfraPage(state)
+
+
+def _teardown(state: AppState):
+    from arrcoc_gui.teardown.page import TeardownPage
+
+    return TeardownPage(state)
 
 
 def _warm_later(window: MainWindow, page: str) -> None:

@@ -8,7 +8,15 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QScroll
 from arrcoc_gui.actions import Action, ActionTable, key_text
 from arrcoc_gui.theme import theme
 
-SCOPE_TITLES = {"window": "Everywhere", "home": "On Home", "experiments": "On Experiments", "monitor": "On Monitor"}
+SCOPE_TITLES = {
+    "window": "Everywhere",
+    "home": "On Home",
+    "experiments": "On Experiments",
+    "monitor": "On Monitor",
+    "setup": "On Setup",
+    "infra": "On Infra",
+    "teardown": "On Teardown",
+}
 
 
 class HelpSheet(QDialog):

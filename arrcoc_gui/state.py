@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from arrcoc_gui.background import Task, background, run_in_background
 from arrcoc_gui.prefs import Prefs
+from arrcoc_gui.sandbox_switch import SandboxSwitch
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
@@ -34,6 +35,7 @@ class AppState(QObject):
     selection_changed = Signal(str)  # the experiment the user looks at
     experiment_opened = Signal(str)  # experiment or sweep the list is to show
     run_opened = Signal(str)  # run id the monitor is to show
+    page_wanted = Signal(str)  # page the window is to show
     launch_started = Signal(list)  # names
     launched = Signal(object)  # Run or SweepRun
     launch_ended = Signal()  # well or not
@@ -60,11 +62,14 @@ class AppState(QObject):
         self._reconcile_timer = QTimer(self, interval=RECONCILE_MS)
         self._reconcile_timer.timeout.connect(self._reconcile)
         background().failed.connect(self.report)
+        self.sandbox = SandboxSwitch(root, prefs, self)
+        self.sandbox.changed.connect(self._world_changed)
 
     # -- looking ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to poll the store and look for experiments."""
+        self.sandbox.restore()
         self.discover()
         self.poll()
         self._reconcile()
@@ -229,6 +234,13 @@ class AppState(QObject):
         if launched:
             first = launched[0]
             self.open_run(f"sweep:{first.id}" if hasattr(first, "runs") else first.id)
+
+    def _world_changed(self) -> None:
+        """Google's cloud or the sandbox: plans and prices are made anew."""
+        if self.sandbox.trouble is not None:
+            self.problem.emit(self.sandbox.trouble.message, self.sandbox.trouble.cause)
+        if self.discovery is not None:
+            self.discovery_changed.emit(self.discovery)
 
     def _reconcile(self) -> None:
         if self._reconcile_task is not None and not self._reconcile_task.finished:

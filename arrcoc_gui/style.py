@@ -33,6 +33,7 @@ QFrame[look="notice"] { background: $surface; border: 1px solid $line; border-le
 QLabel { background: transparent; }
 QLabel[look="title"] { font-size: $15; font-weight: 600; }
 QLabel[look="hero"] { font-size: $22; font-weight: 600; }
+QLabel[look="strong"] { font-weight: 600; }
 QLabel[look="label"] { font-size: $12; font-weight: 600; color: $muted; }
 QLabel[look="muted"] { color: $muted; }
 QLabel[look="small"] { font-size: $12; color: $muted; }

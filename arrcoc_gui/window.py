@@ -14,17 +14,29 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLineEdit,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from arrcoc_gui.actions import Action, ActionTable
 from arrcoc_gui.background import background
+from arrcoc_gui.cloud_task import end_cloud_tasks
 from arrcoc_gui.commands import window_actions
 from arrcoc_gui.qt_actions import QtActions
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme, themes
 from arrcoc_gui.widgets.banner import BannerStack
 from arrcoc_gui.widgets.labels import ElidedLabel
+from arrcoc_gui.widgets.question import Role, ask
 from arrcoc_gui.widgets.rail import NavRail
+from arrcoc_gui.widgets.sandbox_banner import SandboxBanner
 
 NOTICE_MS = 6000
 
@@ -54,6 +66,9 @@ class MainWindow(QMainWindow):
         self.rail.chosen.connect(self.go)
         self.stack = QStackedWidget()
         self.banners = BannerStack()
+        self.sandbox_banner = SandboxBanner()
+        self.sandbox_banner.off_wanted.connect(state.sandbox.turn_off)
+        self._ask_before_close: QMessageBox | None = None
         self._lay_out()
         self._make_status()
         self.table = ActionTable(window_actions(self))
@@ -61,11 +76,14 @@ class MainWindow(QMainWindow):
         self.actions_.fill(self.menuBar())
         self.actions_.refused.connect(lambda title: self.show_notice(f"{title}: not possible just now"))
         self._make_tools()
+        self._show_sandbox()
         state.problem.connect(self.banners.show_problem)
         state.notice.connect(self.show_notice)
         state.runs_changed.connect(lambda _: self._show_running())
         state.run_opened.connect(self._open_run)
         state.experiment_opened.connect(lambda _: self.go("experiments"))
+        state.page_wanted.connect(self.go)
+        state.sandbox.changed.connect(self._show_sandbox)
         background().busy_changed.connect(lambda _: self._busy_later.start())
         themes().changed.connect(self._remember_theme)
         self._restore()
@@ -133,6 +151,16 @@ class MainWindow(QMainWindow):
         self._notice.set_full_text(text)
         self._notice_timer.start()
 
+    def _show_sandbox(self) -> None:
+        """The switch and the banner, as things stand."""
+        from arrcoc_gui.sandbox_switch import WORDS
+
+        switch = self.state.sandbox
+        self.sandbox_button.setChecked(switch.on)
+        doing = {"starting": f"{WORDS} (starting …)", "failed": f"{WORDS} (it does not run)"}
+        self.sandbox_banner.show_words(doing.get(switch.state, WORDS) if switch.on else "")
+        self.setWindowTitle(f"{self.state.root.name} (sandbox)" if switch.on else self.state.root.name)
+
     def _show_running(self) -> None:
         active = self.state.active_runs
         names = ", ".join(dict.fromkeys(run.experiment for run in active))
@@ -150,6 +178,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(right)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(self.sandbox_banner)
         column.addWidget(self.banners)
         column.addWidget(self.stack, stretch=1)
         central = QWidget()
@@ -179,6 +208,8 @@ class MainWindow(QMainWindow):
         self._busy_later.timeout.connect(self._show_busy)
 
     def _make_tools(self) -> None:
+        self.sandbox_button = self.rail.add_switch("Sandbox", "sandbox")
+        self.sandbox_button.clicked.connect(self.state.sandbox.toggle)
         self.rail.add_tool("Command palette", "search", "Ctrl+K").clicked.connect(self.open_palette)
         looks = self.rail.add_tool("Theme and size", "settings", "")
         menu = self.actions_.menu([action.id for action in self.table if action.menu == "View"], self)
@@ -217,18 +248,40 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.first_painted.emit)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Close at once; local runs go on, and that is said."""
+        """Close at once; local runs go on, and that is said. What changes the cloud is asked about first."""
         from arrcoc_gui.farewell import say_farewell
 
+        risky = [page.widget for page in self.pages.values() if getattr(page.widget, "changing", False)]
+        if risky and not QApplication.instance().property("ending"):
+            event.ignore()
+            self._ask_to_close(risky[0].title.text())  # pyright: ignore[reportOptionalMemberAccess]
+            return
         self._remember()
         self.hide()  # before the children are waited for: nobody looks at a window that does not answer
         self.state.stop()
         for page in self.pages.values():
             if page.widget is not None and _has(page.widget, "shutdown"):
                 page.widget.shutdown()  # pyright: ignore[reportAttributeAccessIssue]
+        end_cloud_tasks()
         say_farewell(self.state)
         event.accept()
         self.closed.emit()
+
+    def _ask_to_close(self, what: str) -> None:
+        """Ask once; the answer closes the window, which ends what is under way."""
+
+        def answered(answer: str) -> None:
+            self._ask_before_close = None
+            if answer == "close":
+                for page in self.pages.values():
+                    if getattr(page.widget, "changing", False):
+                        page.widget.shutdown()  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+                self.close()
+
+        if self._ask_before_close is None:
+            text = "It ends with the window. What is done stays done; run it again at any time to finish it."
+            acts = [("Stop it and close", "close", Role.DestructiveRole)]
+            self._ask_before_close = ask(f"{what} is at work", text, "Keep the window", acts, answered, self)
 
 
 def _has(widget: QWidget, name: str) -> bool:

@@ -23,8 +23,10 @@ from arrcoc_gui.experiments.rows import Problem, Row, flatten
 from arrcoc_gui.experiments.sheet import build_sheet
 from arrcoc_gui.experiments.sheet_view import SheetView
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.card import text_label
 from arrcoc_gui.widgets.combo import ComboBox
-from arrcoc_gui.widgets.labels import Badge, ElidedLabel
+from arrcoc_gui.widgets.heading import Heading
+from arrcoc_gui.widgets.labels import ElidedLabel
 
 NOTHING = "nothing"
 
@@ -37,9 +39,9 @@ class ProblemView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.problem: Problem | None = None
-        self.message = _wrapped("bad")
-        self.where = _wrapped("mono")
-        self.remedy = _wrapped("")
+        self.message = text_label("", "bad")
+        self.where = text_label("", "mono")
+        self.remedy = text_label("", "")
         self.trace = QPlainTextEdit()
         self.trace.setReadOnly(True)
         self.trace.setProperty("look", "mono")
@@ -82,13 +84,11 @@ class Detail(QFrame):
         self.setProperty("look", "card")
         self._row: Row | None = None
         self._rows: Sequence[Row] = ()
-        self.title = ElidedLabel()
-        self.title.setProperty("look", "title")
-        self.badge = Badge()
+        self.head = Heading()
         self.place = QPushButton()
         self.place.setProperty("look", "link")
         self.place.clicked.connect(self._open_place)
-        self.notes = _wrapped("muted")
+        self.notes = text_label("", "muted")
         self.compare = ComboBox()
         self.compare.setAccessibleName("Compare with another experiment")
         self.compare.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -117,8 +117,7 @@ class Detail(QFrame):
         self.setVisible(row is not None)
         if row is None:
             return
-        self.title.set_full_text(row.name)
-        self.badge.set(row.status, row.tone)  # type: ignore[arg-type]
+        self.head.show_words(row.name, row.status, row.tone)  # type: ignore[arg-type]
         self.place.setText(f"{row.file}:{row.line}")
         self.place.setAccessibleName(f"Open {row.file} line {row.line} in the editor")
         self._offer_comparisons()
@@ -206,23 +205,11 @@ class Detail(QFrame):
         return tab
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(self.title, stretch=1)
-        head.addWidget(self.badge)
         layout = QVBoxLayout(self)
         edge = theme().px(12)
         layout.setContentsMargins(theme().px(14), edge, theme().px(14), theme().px(6))
         layout.setSpacing(theme().px(4))
-        layout.addLayout(head)
+        layout.addLayout(self.head)
         layout.addWidget(self.place, alignment=Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.notes)
         layout.addWidget(self.stack, stretch=1)
-
-
-def _wrapped(look: str) -> QLabel:
-    label = QLabel()
-    label.setProperty("look", look)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

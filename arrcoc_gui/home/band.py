@@ -11,7 +11,8 @@ from arrcoc_core.formatting import duration
 from arrcoc_gui.home.loading import LiveView
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.drawn import PictureLabel, ProgressLine, Sparkline
-from arrcoc_gui.widgets.labels import Badge, ElidedLabel, Tone
+from arrcoc_gui.widgets.heading import Heading
+from arrcoc_gui.widgets.labels import ElidedLabel, Tone
 
 if TYPE_CHECKING:
     from arrcoc_core.standing import RunningLine
@@ -29,9 +30,6 @@ class Band(QFrame):
         self.run_id = run_id
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setProperty("look", "card")
-        self.name = ElidedLabel()
-        self.name.setProperty("look", "title")
-        self.badge = Badge()
         self.progress = ProgressLine()
         self.how_far = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.left = QLabel()
@@ -46,12 +44,13 @@ class Band(QFrame):
         self.watch = QPushButton("Watch")
         self.watch.setAccessibleName(f"Watch run {run_id}")
         self.watch.clicked.connect(lambda: self.opened.emit(run_id))
+        self.head = Heading(self.watch)
+        self.badge = self.head.badge
         self._lay_out()
 
     def show_run(self, line: RunningLine, live: LiveView) -> None:
         """Bring everything up to date."""
-        self.name.set_full_text(line.experiment)
-        self.badge.set(line.state, TONES.get(line.state, "muted"))
+        self.head.show_words(line.experiment, line.state, TONES.get(line.state, "muted"))
         self.progress.set_fraction(line.fraction)
         phase = f"{line.phase} · " if line.phase and line.phase != "training" else ""
         steps = f"step {line.step:,} of {line.total_steps:,}" if line.total_steps else "starting"
@@ -65,11 +64,6 @@ class Band(QFrame):
 
     def _lay_out(self) -> None:
         look = theme()
-        head = QHBoxLayout()
-        head.setSpacing(look.px(10))
-        head.addWidget(self.name, stretch=1)
-        head.addWidget(self.badge)
-        head.addWidget(self.watch)
         far = QHBoxLayout()
         far.addWidget(self.how_far, stretch=1)
         far.addWidget(self.left)
@@ -84,7 +78,7 @@ class Band(QFrame):
         line.addWidget(self.spark, stretch=1)
         texts = QVBoxLayout()
         texts.setSpacing(look.px(6))
-        texts.addLayout(head)
+        texts.addLayout(self.head)
         texts.addWidget(self.progress)
         texts.addLayout(far)
         texts.addStretch()

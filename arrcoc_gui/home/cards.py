@@ -7,36 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from arrcoc_gui.home.token_picture import TokenPicture
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.card import Card, rule, text_label
 from arrcoc_gui.widgets.labels import ElidedLabel
 
 if TYPE_CHECKING:
     from arrcoc_core.results import NextStep, ResultSummary
     from arrcoc_core.standing import Attention
-
-
-class Card(QFrame):
-    """A titled surface whose lines can be replaced."""
-
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("look", "card")
-        self.heading = text_label(title, "label")
-        self.lines = QVBoxLayout()
-        self.lines.setSpacing(theme().px(10))
-        layout = QVBoxLayout(self)
-        edge = theme().px(14)
-        layout.setContentsMargins(edge, theme().px(12), edge, edge)
-        layout.setSpacing(theme().px(8))
-        layout.addWidget(self.heading)
-        layout.addLayout(self.lines)
-
-    def clear(self) -> None:
-        """Remove all lines."""
-        _empty(self.lines)
 
 
 class ResultsCard(Card):
@@ -59,7 +39,7 @@ class ResultsCard(Card):
             self.lines.addWidget(text_label("No run has ended yet.", "muted"))
         for index, (run_id, sentence, change, ago) in enumerate(what):
             if index:
-                self.lines.addWidget(_rule())
+                self.lines.addWidget(rule())
             self.lines.addLayout(self._line(run_id, sentence, change, ago))
             if run_id == focused:
                 self.findChild(QPushButton, run_id).setFocus()
@@ -154,7 +134,7 @@ class NeedsCard(Card):
         self.clear()
         for index, need in enumerate(needs):
             if index:
-                self.lines.addWidget(_rule())
+                self.lines.addWidget(rule())
             self.lines.addWidget(text_label(need.text, "bad"))
             if not need.run_id:
                 self.lines.addWidget(text_label(need.remedy, "muted"))
@@ -212,31 +192,3 @@ class WelcomeCard(QFrame):
     def set_launching(self, launching: bool) -> None:
         self.button.setEnabled(not launching)
         self.button.setText("Launching …" if launching else "Launch quickstart")
-
-
-def text_label(text: str, look: str = "", *, wrap: bool = True) -> QLabel:
-    """A plain text label in a look of the style sheet."""
-    label = QLabel(text)
-    label.setProperty("look", look)
-    label.setWordWrap(wrap)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
-
-
-def _rule() -> QFrame:
-    rule = QFrame()
-    rule.setProperty("look", "rule")
-    rule.setFixedHeight(1)
-    return rule
-
-
-def _empty(layout: QLayout) -> None:
-    while layout.count():
-        item = layout.takeAt(0)
-        if item.widget() is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
-        elif item.layout() is not None:
-            _empty(item.layout())
-            item.layout().deleteLater()

@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 from arrcoc_gui.actions import Action
 from arrcoc_gui.background import Task, run_in_background
 from arrcoc_gui.home.band import Band
-from arrcoc_gui.home.cards import NeedsCard, NextCard, ResultsCard, WelcomeCard, text_label
+from arrcoc_gui.home.cards import NeedsCard, NextCard, ResultsCard, WelcomeCard
 from arrcoc_gui.home.feed import HomeFeed
 from arrcoc_gui.home.loading import BANDS, HomeView, LiveView, load_home
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.card import text_label
 
 REFRESH_MS = 1000  # while something runs and the page shows
 

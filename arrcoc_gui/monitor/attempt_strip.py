@@ -14,10 +14,10 @@ from PySide6.QtGui import QBrush, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, 
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from arrcoc_core.formatting import duration
-from arrcoc_gui.monitor.shapes import draw_shape, role_color
 from arrcoc_gui.monitor.states import look_of
 from arrcoc_gui.monitor.timeline import Span, Timeline
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.shapes import draw_shape, role_color
 
 
 class AttemptStrip(QWidget):

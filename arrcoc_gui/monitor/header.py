@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 from arrcoc_gui.monitor.elastic import ElasticLabel
 from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.monitor.run_words import status_line
-from arrcoc_gui.monitor.shapes import draw_shape, role_color
 from arrcoc_gui.monitor.states import look_of
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.shapes import draw_shape, role_color
 
 
 class StateChip(QWidget):

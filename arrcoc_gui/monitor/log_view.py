@@ -26,8 +26,8 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
 from arrcoc_gui.monitor.line_index import LogLine
 from arrcoc_gui.monitor.log_reader import LogReader
-from arrcoc_gui.monitor.shapes import role_color
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.shapes import role_color
 
 _TROUBLE = ("Traceback (most recent", "Error:", "ERROR", "error:", "Killed", "out of memory")
 

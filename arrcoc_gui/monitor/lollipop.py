@@ -13,8 +13,8 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from arrcoc_core.results import ACCURACY, ResultRow
-from arrcoc_gui.monitor.shapes import role_color
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.shapes import role_color
 
 
 class Lollipop(QWidget):

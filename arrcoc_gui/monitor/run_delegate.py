@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from arrcoc_gui.monitor.run_model import EyeRole, RowRole
 from arrcoc_gui.monitor.run_rows import RunRow
-from arrcoc_gui.monitor.shapes import draw_eye, draw_shape, role_color
 from arrcoc_gui.monitor.states import look_of
 from arrcoc_gui.theme import theme
+from arrcoc_gui.widgets.shapes import draw_eye, draw_shape, role_color
 
 Index = QModelIndex | QPersistentModelIndex
 

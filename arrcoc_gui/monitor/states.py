@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class StateLook:
-    """`shape` names a drawing of `shapes.py`; `role` names a colour of the theme."""
-
-    word: str
-    shape: str
-    role: str
-    live: bool = False
-
+from arrcoc_gui.widgets.shapes import StateLook
 
 _LOOKS = {
     "queued": StateLook("queued", "circle", "muted", live=True),
     "waiting": StateLook("waiting", "circle", "muted", live=True),
+    "preparing": StateLook("preparing", "square-hollow", "accent", live=True),
     "starting": StateLook("starting", "triangle-hollow", "accent", live=True),
     "running": StateLook("running", "triangle", "accent", live=True),
     "recovering": StateLook("recovering", "loop", "warn", live=True),

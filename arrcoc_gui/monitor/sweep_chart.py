@@ -15,8 +15,8 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from arrcoc_core.formatting import number, percent
-from arrcoc_gui.monitor.shapes import role_color
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.shapes import role_color
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.monitor.run_words import PhaseLine, phase_lines
-from arrcoc_gui.monitor.shapes import draw_shape, role_color
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.shapes import draw_shape, role_color
 
 _SHAPES = {"done": ("tick", "good"), "now": ("triangle", "accent"), "later": ("circle", "faint")}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
@@ -9,16 +11,19 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 from arrcoc_gui.icons import paint_icon
 from arrcoc_gui.theme import theme, themes
 
+Kind = Literal["page", "tool", "switch"]
+
 
 class RailButton(QAbstractButton):
-    """Icon above a word. A page's button is checkable; a tool's is not."""
+    """Icon above a word. A page's button is checkable, one of many; a switch is on or off; a tool has no word."""
 
-    def __init__(self, title: str, icon: str, hint: str, *, page: bool, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, icon: str, hint: str, kind: Kind, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.icon_name = icon
         self.setText(title)
-        self.setCheckable(page)
-        self.setAutoExclusive(page)
+        self.setCheckable(kind != "tool")
+        self.setAutoExclusive(kind == "page")
+        self._switch = kind == "switch"
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(title)
         self.setToolTip(f"{title}  ({hint})" if hint else title)
@@ -40,9 +45,12 @@ class RailButton(QAbstractButton):
         area = QRectF(self.rect()).adjusted(look.px(5), look.px(2), -look.px(5), -look.px(2))
         painter.setPen(Qt.PenStyle.NoPen)
         if self.isChecked() or self.underMouse() or self.isDown():
-            painter.setBrush(look.color("accent_soft" if self.isChecked() or self.isDown() else "hover"))
+            if self._switch and self.isChecked():
+                painter.setBrush(look.color("warn", 0.20))
+            else:
+                painter.setBrush(look.color("accent_soft" if self.isChecked() or self.isDown() else "hover"))
             painter.drawRoundedRect(area, look.px(8), look.px(8))
-        color = look.color("accent" if self.isChecked() else "muted")
+        color = look.color(("warn" if self._switch else "accent") if self.isChecked() else "muted")
         size = look.px(22)
         word = self.isCheckable()
         top = area.top() + (look.px(7) if word else (area.height() - size) / 2)
@@ -78,13 +86,19 @@ class NavRail(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
 
     def add_page(self, page: str, title: str, icon: str, hint: str) -> None:
-        button = RailButton(title, icon, hint, page=True)
+        button = RailButton(title, icon, hint, "page")
         button.clicked.connect(lambda: self.chosen.emit(page))
         self._layout.insertWidget(len(self.buttons), button)
         self.buttons[page] = button
 
     def add_tool(self, title: str, icon: str, hint: str) -> RailButton:
-        button = RailButton(title, icon, hint, page=False)
+        button = RailButton(title, icon, hint, "tool")
+        self._layout.addWidget(button)
+        return button
+
+    def add_switch(self, title: str, icon: str) -> RailButton:
+        """A button that stays pressed while something is on."""
+        button = RailButton(title, icon, "", "switch")
         self._layout.addWidget(button)
         return button
 

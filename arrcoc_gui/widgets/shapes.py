@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from arrcoc_gui.theme import theme
 
 
+@dataclass(frozen=True)
+class StateLook:
+    """How a state is shown: its word, a shape of `draw_shape`, a colour of the theme. `live`: it is still going on."""
+
+    word: str
+    shape: str
+    role: str
+    live: bool = False
+
+
 def draw_shape(painter: QPainter, shape: str, box: QRectF, color: QColor) -> None:
-    """Draw one of the shapes that `states.StateLook` names into the square `box`."""
+    """Draw one of the shapes that a `StateLook` names into the square `box`."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     pen = QPen(color, max(1.4, box.width() / 7))

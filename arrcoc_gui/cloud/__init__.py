@@ -1,0 +1,1 @@
+"""What the pages of the cloud share: errors with their repairs, lists of resources, the sandbox. No client library."""

@@ -1,0 +1,1 @@
+"""The Teardown page: exactly what would be removed, a typed confirmation, the removal."""
