@@ -162,7 +162,7 @@ class Plan:
         """The plan for a terminal."""
         cloud_rows: list[tuple[str, str]] = []
         if self.cloud is not None:
-            from arrcoc_core.vertex_planning import text_rows
+            from arrcoc_core.vertex_review import text_rows
 
             cloud_rows = text_rows(self.cloud)
         low, high = self.estimate_s
@@ -229,16 +229,16 @@ _NO_SECRETS: Mapping[str, str] = {}
 
 
 def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) -> Plan:
-    from arrcoc_core.catalog import cost_of, machine_for, machine_name
+    from arrcoc_core.catalog import machine_for, machine_name
     from arrcoc_core.estimates import vertex_estimate, vertex_workload
-    from arrcoc_core.vertex_planning import place_checks, place_notes, plan_cloud
+    from arrcoc_core.vertex_planning import plan_cloud
     from arrcoc_core.vertex_request import COMMAND
+    from arrcoc_core.vertex_review import place_checks, place_notes
 
     name = machine_name(compute.gpu, compute.count, compute.machines)
     expected = vertex_workload(resolved, machine_for(compute.gpu, compute.count), compute.machines)
     span = vertex_estimate(resolved, facts, name, expected)
     cloud = plan_cloud(resolved, compute, facts, span)
-    rate = cloud.rungs[0].usd_per_h if cloud.rungs else None
     return Plan(
         resolved=resolved,
         code=facts.code_hash,
@@ -252,7 +252,7 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) ->
         secrets={variable: f"Secret Manager, {where}" for variable, where in cloud.secrets.items()},
         checks=(*facts.shared_by_cloud_jobs, *place_checks(compute, cloud, span)),
         warnings=(*facts.shared[1], *place_notes(cloud)),
-        cost_usd=None if rate is None or not span.high_s else cost_of(rate, _middle(span) / 3600),
+        cost_usd=cloud.cost_usd,
         image="image built if it is not there",
         cloud=cloud,
     )
@@ -334,10 +334,4 @@ def _unavailable(resolved: ResolvedExperiment, facts: Facts, kind: str) -> Targe
 def _about(of: Estimate) -> str:
     if not of.high_s:
         return "time unknown"
-    return f"about {duration(_middle(of), short=True)}"
-
-
-def _middle(of: Estimate) -> float:
-    """Seconds to say where one number has to do for the range: as many times more than the lowest as less than the
-    highest."""
-    return (of.low_s * of.high_s) ** 0.5
+    return f"about {duration((of.low_s * of.high_s) ** 0.5, short=True)}"

@@ -5,14 +5,7 @@ flex-start, on demand) and how long to wait for it. `CloudPlan` holds the ladder
 request is made of; it is kept as JSON beside the run, and whoever drives the run reads it there.
 
 Ladder: `spot` (or on demand) in each region of the experiment, then each `fallback` in each region; what the machine
-is not offered as is left out.
-
-Budget: a launch is refused when what it could cost is more than `max_cost_usd`, that is
-
-    highest hours of the estimate x $/h x OVERHEAD of the way it is provided, on the dearest rung
-
-and also when that cannot be known, because a rung has no known price. Hours that nobody can estimate count as
-`max_hours`. The same cap is kept while the run goes on; this is the part that can be said before.
+is not offered as is left out. What can be said against a plan is in vertex_review.py.
 """
 
 from __future__ import annotations
@@ -22,7 +15,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.catalog import (
-    REGIONS,
     Machine,
     Price,
     Provisioning,
@@ -31,11 +23,7 @@ from arrcoc_core.catalog import (
     gpu_quota,
     machine_for,
     price,
-    regions_of,
 )
-from arrcoc_core.catalog.regions import nearest_regions
-from arrcoc_core.facts import Check
-from arrcoc_core.formatting import duration, money
 from arrcoc_core.vertex_request import planned_request
 
 if TYPE_CHECKING:
@@ -43,13 +31,6 @@ if TYPE_CHECKING:
     from arrcoc_core.experiment import Vertex
     from arrcoc_core.facts import CloudFacts, Facts
     from arrcoc_core.resolved import ResolvedExperiment
-
-OVERHEAD: Mapping[Provisioning, float] = {"spot": 1.25, "flex": 1.0, "on-demand": 1.0}
-"""What interruptions may add to the hours that are paid for.
-
-Each preemption costs the work since the last checkpoint and the start of another machine, some ten minutes together.
-A quarter more covers one every 40 minutes: far more than Google's spot machines usually see.
-"""
 
 WORDS: Mapping[Provisioning, str] = {"spot": "spot", "flex": "flex-start", "on-demand": "on demand"}
 
@@ -92,6 +73,8 @@ class CloudPlan:
     project: str
     region: str
     """Home: where image, build and buckets are."""
+    owner: str
+    """PROJECT_NAME: whose it is, in every name and label."""
     endpoints: str
     """The CLOUD_ENDPOINTS folder; "": Google's own."""
     image: str
@@ -140,9 +123,21 @@ class CloudPlan:
         return (min(low), max(high)) if len(high) == len(self.rungs) and low else None
 
     @property
+    def cost_usd(self) -> float | None:
+        """Expected dollars on the first rung; None: not known."""
+        first = self.rungs[0] if self.rungs else None
+        if first is None or first.usd_low is None or first.usd_high is None:
+            return None
+        return (first.usd_low * first.usd_high) ** 0.5
+
+    @property
     def gpus(self) -> int:
         """GPUs of all machines together."""
         return self.count * self.machines
+
+    @property
+    def cpus(self) -> int:
+        return self.vcpus * self.machines
 
     def run_uri(self, run_id: str) -> str:
         return f"gs://{self.runs_bucket}/runs/{run_id}"
@@ -169,6 +164,7 @@ def plan_cloud(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, expe
     return CloudPlan(
         project=names.project,
         region=names.region,
+        owner=names.owner,
         endpoints=cloud.endpoints,
         image=f"{names.image}:{facts.code_hash}",
         image_tag=facts.code_hash,
@@ -194,71 +190,6 @@ def plan_cloud(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, expe
         price_source=cloud.prices.source,
         price_problem=_price_problem(rungs, prices),
     )
-
-
-def place_checks(compute: Vertex, cloud: CloudPlan, expected: Estimate) -> tuple[Check, ...]:
-    """What can be said of the places and of the money without asking anybody."""
-    checks = [_regions_check(compute, cloud)]
-    first: Provisioning = "spot" if compute.spot else "on-demand"
-    if not any(rung.provisioning == first for rung in cloud.rungs):
-        machine = machine_for(compute.gpu, compute.count)
-        offered = " or ".join(WORDS[one] for one in machine.provisioning)
-        checks.append(
-            Check(
-                "machine",
-                False,
-                f"{machine.machine_type} ({compute.count} x {compute.gpu}) is offered {offered}, not {WORDS[first]}",
-                "Use spot=True." if "spot" in machine.provisioning else "Use spot=False.",
-            )
-        )
-    else:
-        checks.append(Check("machine", True, f"{cloud.rungs[0].machine_type}, {compute.count} x {compute.gpu}"))
-    if compute.max_cost_usd:
-        checks.append(cap_check(cloud, expected))
-    return tuple(checks)
-
-
-def cap_check(cloud: CloudPlan, expected: Estimate) -> Check:
-    """Whether the run could cost more than its cap, with the arithmetic."""
-    cap = cloud.max_cost_usd
-    unpriced = next((rung for rung in cloud.rungs if rung.usd_per_h is None), None)
-    if unpriced is not None:
-        return Check(
-            "budget",
-            False,
-            f"no price is known for {unpriced.machine_type} in {unpriced.title}, so nobody can say that the run stays "
-            f"below compute.max_cost_usd = {money(cap)}",
-            "arrcoc costs --refresh   asks Google for today's prices\nOr take another region, or max_cost_usd=0.",
-        )
-    hours = expected.high_s / 3600 if expected.high_s else cloud.max_hours
-    how = "at most" if expected.high_s else "of max_hours, since nobody can say how long it takes,"
-    worst, most = max(
-        ((rung, cost_of(rung.usd_per_h or 0.0, hours * OVERHEAD[rung.provisioning])) for rung in cloud.rungs),
-        key=lambda pair: pair[1],
-    )
-    factor = OVERHEAD[worst.provisioning]
-    sum_of_it = (
-        f"{duration(hours * 3600)} {how} x ${worst.usd_per_h:.2f}/h ({worst.title})"
-        f"{f' x {factor:.2f} for preemptions' if factor > 1 else ''} = {money(most)}"
-    )
-    if most <= cap:
-        return Check("budget", True, f"{sum_of_it}, at most {money(cap)}")
-    return Check(
-        "budget",
-        False,
-        f"it could cost more than compute.max_cost_usd = {money(cap)}: {sum_of_it}",
-        f"Raise max_cost_usd to {-int(-most // 1)}, leave out the dearest place (regions, fallback), or train less.",
-    )
-
-
-def place_notes(cloud: CloudPlan) -> tuple[str, ...]:
-    """What is worth knowing about the places and is no reason to stop."""
-    offered = regions_of(cloud.gpu)
-    elsewhere = [region for region in dict.fromkeys(rung.region for rung in cloud.rungs) if region not in offered]
-    notes = [f"{region} has no {cloud.gpu} by the table of this version" for region in elsewhere if region in REGIONS]
-    if cloud.price_problem:
-        notes.append(f"prices: {cloud.price_problem} (arrcoc costs --refresh)")
-    return tuple(notes)
 
 
 def _ladder(
@@ -300,22 +231,6 @@ def _price_problem(rungs: tuple[Rung, ...], prices: list[Price]) -> str:
     return next((quote.problem for quote in prices if quote.problem), "")
 
 
-def _regions_check(compute: Vertex, cloud: CloudPlan) -> Check:
-    asked = tuple(dict.fromkeys(compute.regions or (cloud.region,)))
-    unknown = [region for region in asked if region not in REGIONS]
-    if not unknown:
-        return Check("regions", True, ", ".join(asked))
-    where = "compute.regions" if compute.regions else "GCP_ROOT_RESOURCE_REGION in .training"
-    meant = nearest_regions(unknown[0])
-    return Check(
-        "regions",
-        False,
-        f"Vertex AI has no region {', '.join(map(repr, unknown))} ({where})",
-        (f"Did you mean {' or '.join(meant)}? " if meant else "")
-        + f"{compute.gpu} is in {', '.join(regions_of(compute.gpu))}.",
-    )
-
-
 def _secrets(resolved: ResolvedExperiment, facts: Facts) -> Mapping[str, str]:
     """References to what the job may need: W&B's key when it logs online, the Hub's token when it downloads."""
     assert facts.cloud is not None
@@ -324,24 +239,3 @@ def _secrets(resolved: ResolvedExperiment, facts: Facts) -> Mapping[str, str]:
     if experiment.model.base != "tiny" or experiment.data.dataset != "synthetic":
         wanted.append("HF_TOKEN")
     return {variable: facts.cloud.names.secret(variable) for variable in wanted}
-
-
-def text_rows(cloud: CloudPlan) -> list[tuple[str, str]]:
-    """Label and text of each line that the plan for a terminal has about the cloud."""
-    rows = [("project", f"{cloud.project}, home {cloud.region}{' (sandbox)' if cloud.endpoints else ''}")]
-    for n, rung in enumerate(cloud.rungs, 1):
-        total = "" if rung.usd_low is None else f", {money(rung.usd_low)} to {money(rung.usd_high)}"
-        cost = "price unknown" if rung.usd_per_h is None else f"${rung.usd_per_h:.2f}/h{total}"
-        wait = f"waits at most {duration(rung.max_wait_s)}"
-        rows.append(("ladder" if n == 1 else "", f"{n}. {rung.title}: {rung.machine_type}, {cost}; {wait}"))
-    rows.append(("prices", f"of {cloud.price_date}, {cloud.price_source}"))
-    rows.append(("budget", f"at most {money(cloud.max_cost_usd)}" if cloud.max_cost_usd else "no cap (max_cost_usd=0)"))
-    cpus = cloud.vcpus * cloud.machines
-    needed = dict.fromkeys((rung.region, rung.gpu_quota, rung.cpu_quota) for rung in cloud.rungs)
-    for n, (region, gpu, cpu) in enumerate(needed):
-        rows.append(("quota" if n == 0 else "", f"{region}: {cloud.gpus} of {_metric(gpu)}, {cpus} of {_metric(cpu)}"))
-    return rows
-
-
-def _metric(name: str) -> str:
-    return name.rpartition("/")[2]

@@ -34,6 +34,9 @@ FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shots", metavar="DIR", help="keep the pictures that the GUI tests take of the app")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write tests/core/golden anew, to be read in the diff"
+    )
     parser.addoption("--full", action="store_true", help="acceptance at full size; figures go to acceptance.json")
 
 
