@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, overload
 from arrcoc_core.errors import PlanError, UnknownRunError
 from arrcoc_core.experiment import Experiment
 from arrcoc_core.facts import Facts, gather_facts
-from arrcoc_core.launching import apply, ensure_supervisor, new_run_id
+from arrcoc_core.launching import ensure_supervisor
 from arrcoc_core.planning import Plan, make_plan
 from arrcoc_core.records import FINAL
 from arrcoc_core.resolving import resolve
 from arrcoc_core.run import Attempt, Progress, Run
 from arrcoc_core.settings import Settings, find_root, load_settings, state_dir
+from arrcoc_core.staging import Staged
 from arrcoc_core.store import Store
 from arrcoc_core.sweep_run import SweepRun
 
@@ -102,16 +103,28 @@ def launch(
     """Start an experiment, or every point of a sweep, and return at once; training goes on without the caller.
 
     `sets` are assignments such as "tokens.keep=4". A `run_id` (see `new_run_id`) makes the launch repeatable: a second
-    one with the same id gives the same run. Raises ConfigError where something is wrong, and then nothing was created.
+    one with the same id gives the same run. Raises ConfigError where something is wrong, and then nothing was created;
+    for the cloud that includes what its preflight finds missing.
     """
     root = find_root(root)
     points = _points(what, root)
     if isinstance(points, _Named):
         return _launch_all(points, points.name, root, sets, settings)
-    planned = _plans(points, root, sets, settings, None)
-    run_id = run_id or new_run_id(planned[0].experiment)
-    apply(planned, root, run_ids=[run_id])
-    return get_run(run_id, root=root)
+    (made,), _ = _staged(points, None, root, sets, settings).start(run_id)
+    return get_run(made, root=root)
+
+
+def stage(
+    what: Experiment | Sweep | str = DEFAULT_EXPERIMENT,
+    *,
+    root: Path | None = None,
+    sets: Sequence[str] = (),
+    settings: Settings | None = None,
+) -> Staged:
+    """A launch up to where something would be created: to show its plan and its preflight first (see staging.py)."""
+    root = find_root(root)
+    points = _points(what, root)
+    return _staged(points, points.name if isinstance(points, _Named) else None, root, sets, settings)
 
 
 def launch_sweep(
@@ -245,15 +258,18 @@ def _plans(
     return [make_plan(point, facts) for point in resolved]
 
 
+def _staged(
+    points: Sequence[Experiment], sweep: str | None, root: Path, sets: Sequence[str], settings: Settings | None
+) -> Staged:
+    settings = settings or load_settings(root)
+    return Staged(root, settings, _plans(points, root, sets, settings, None), sweep)
+
+
 def _launch_all(
     points: Sequence[Experiment], name: str, root: Path, sets: Sequence[str], settings: Settings | None
 ) -> SweepRun:
-    planned = _plans(points, root, sets, settings, None)
-    run_ids: list[str] = []
-    for one in planned:
-        run_ids.append(new_run_id(one.experiment, frozenset(run_ids)))
-    sweep_id = new_run_id(name)
-    apply(planned, root, run_ids=run_ids, sweep=(sweep_id, name))
+    _, sweep_id = _staged(points, name, root, sets, settings).start()
+    assert sweep_id is not None  # it has a name
     return get_sweep(sweep_id, root=root)
 
 

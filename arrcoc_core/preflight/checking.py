@@ -1,0 +1,97 @@
+"""The rows of the preflight, what each needs, and what a plan becomes by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from arrcoc_core.errors import PlanError
+from arrcoc_core.facts import Check
+from arrcoc_core.planning import Plan
+from arrcoc_core.preflight import account, quotas, resources
+from arrcoc_core.preflight.ground import Ground
+from arrcoc_core.preflight.running import LIMIT_S, Step, run_steps
+
+if TYPE_CHECKING:
+    from arrcoc_core.settings import Settings
+
+Look = Callable[[Ground], Check]
+
+_STEPS: Mapping[str, tuple[tuple[str, ...], Look]] = {
+    "credentials": ((), account.credentials),
+    "project": (("credentials",), account.project),
+    "billing": (("project",), account.billing),
+    "APIs": (("project",), account.apis),
+    "roles": (("project",), account.roles),
+    "GPU quota": (("APIs",), quotas.gpu_quotas),
+    "CPU quota": (("APIs", "GPU quota"), quotas.cpu_quotas),
+    "buckets": (("APIs",), resources.buckets),
+    "service accounts": (("APIs",), resources.accounts),
+    "secrets": (("APIs",), resources.secrets),
+    "image": (("APIs",), resources.image),
+    "price": ((), resources.price),
+}
+"""Name -> what it needs, and how it looks. The order is the one of the rows."""
+
+CHECKS = tuple(_STEPS)
+
+ESSENTIAL = ("credentials", "project")
+"""Rows that have to be known, too: without them a launch could only fail later."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The rows, and what they came to: `found` is what a plan is refined by."""
+
+    experiment: str
+    checks: tuple[Check, ...]
+    found: Mapping[str, Any]
+
+    @property
+    def stopping(self) -> tuple[Check, ...]:
+        """The rows for which a launch is refused."""
+        return tuple(row for row in self.checks if row.failed or (row.unknown and row.name in ESSENTIAL))
+
+    @property
+    def ok(self) -> bool:
+        return not self.stopping
+
+    def require(self) -> None:
+        """PlanError naming what has to be repaired first, when there is something."""
+        stopping = self.stopping
+        if stopping:
+            raise PlanError(
+                f"{self.experiment} cannot be launched: " + "; ".join(f"{row.name}: {row.detail}" for row in stopping),
+                remedy="\n".join(dict.fromkeys(line for row in stopping for line in row.remedy.splitlines())),
+            )
+
+    def refine(self, plan: Plan) -> Plan:
+        """The plan as it can be carried out: places with quota, secrets that are there, whether an image is built.
+
+        What was not found out leaves the plan as it is.
+        """
+        cloud, found = plan.cloud, self.found
+        assert cloud is not None
+        places = {(rung.region, rung.provisioning) for rung in found.get("rungs", ())}
+        rungs = tuple(rung for rung in cloud.rungs if not places or (rung.region, rung.provisioning) in places)
+        cloud = replace(cloud, rungs=rungs, secrets=found.get("secrets", cloud.secrets))
+        image = plan.image
+        if "image" in found:
+            image = "image to be built first" if found["image"] is None else "nothing to build"
+        at_once = found.get("at_once", plan.at_once)
+        return replace(plan, cloud=cloud, cost_usd=cloud.cost_usd, image=image, at_once=at_once)
+
+
+def preflight(
+    plan: Plan, settings: Settings, *, on_check: Callable[[Check], None] | None = None, limit_s: float = LIMIT_S
+) -> Preflight:
+    """Look at everything that a plan for the cloud needs, in parallel; `on_check` gets each row, in order.
+
+    `limit_s` is how long each row may take. Nothing is created. ConfigError where the endpoints cannot be read.
+    """
+    ground = Ground.of(plan, settings)
+    steps = [Step(name, needs, partial(look, ground), limit_s) for name, (needs, look) in _STEPS.items()]
+    rows = run_steps(steps, on_check)
+    return Preflight(plan.experiment, rows, ground.found)

@@ -1,0 +1,97 @@
+"""A launch in three steps, for whoever shows or asks something in between: plan, look, start.
+
+    staged = api.stage("far")       plans; ConfigError where the experiment is wrong
+    staged.check(on_check=print)    the preflight, where it runs in the cloud; PlanError where something is missing
+    run_ids = staged.start()        creates the runs and sees that somebody drives them
+
+Until `start` nothing is created. `api.launch` does all three at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from arrcoc_core.facts import Check
+from arrcoc_core.launching import apply, new_run_id
+from arrcoc_core.planning import Plan
+from arrcoc_core.settings import Settings
+
+if TYPE_CHECKING:
+    from arrcoc_core.preflight import Preflight
+
+
+@dataclass
+class Staged:
+    root: Path
+    settings: Settings
+    plans: list[Plan]
+    sweep: str | None = None
+    """Name of the sweep that the plans are points of; None: one experiment."""
+    checked: bool = field(default=False, init=False)
+
+    @property
+    def in_cloud(self) -> bool:
+        return any(plan.cloud is not None for plan in self.plans)
+
+    @property
+    def cost_range(self) -> tuple[float, float] | None:
+        """Dollars of all runs together; None: not known."""
+        spans = [plan.cost_range for plan in self.plans]
+        known = [span for span in spans if span is not None]
+        return (sum(low for low, _ in known), sum(high for _, high in known)) if len(known) == len(spans) else None
+
+    def places(self) -> list[Plan]:
+        """One plan for each different place: what one preflight says of it holds for all that run there."""
+        return list({_place(plan): plan for plan in reversed(self.plans) if plan.cloud is not None}.values())[::-1]
+
+    def require(self) -> None:
+        """PlanError when a check of a plan itself has failed."""
+        for plan in self.plans:
+            plan.require()
+
+    def look(self, on_check: Callable[[Check], None] | None = None) -> list[Preflight]:
+        """The preflight of every place; the plans are refined by it. Nothing is raised for what is missing."""
+        found: list[Preflight] = []
+        for place in self.places():
+            from arrcoc_core.preflight import preflight
+
+            result = preflight(place, self.settings, on_check=on_check)
+            found.append(result)
+            if result.ok:
+                here = _place(place)
+                self.plans = [result.refine(plan) if _place(plan) == here else plan for plan in self.plans]
+        self.checked = all(result.ok for result in found)
+        return found
+
+    def check(self, on_check: Callable[[Check], None] | None = None) -> None:
+        """`require`, then `look`; PlanError naming what has to be repaired first."""
+        self.require()
+        for result in self.look(on_check):
+            result.require()
+
+    def start(self, run_id: str | None = None) -> tuple[list[str], str | None]:
+        """Create the runs: their ids, and the sweep's. What was not checked is checked now."""
+        if not self.checked:
+            self.check()
+        if self.sweep is None:
+            made = [run_id or new_run_id(self.plans[0].experiment)]
+            apply(self.plans, self.root, run_ids=made)
+            return made, None
+        run_ids: list[str] = []
+        for one in self.plans:
+            run_ids.append(new_run_id(one.experiment, frozenset(run_ids)))
+        sweep_id = new_run_id(self.sweep)
+        apply(self.plans, self.root, run_ids=run_ids, sweep=(sweep_id, self.sweep))
+        return run_ids, sweep_id
+
+
+def _place(plan: Plan) -> object:
+    """What a preflight's answer depends on."""
+    cloud = plan.cloud
+    if cloud is None:
+        return None
+    rungs = tuple((rung.region, rung.machine_type, rung.provisioning) for rung in cloud.rungs)
+    return cloud.project, cloud.count, cloud.machines, rungs, tuple(sorted(cloud.secrets))
