@@ -28,10 +28,11 @@ def find_identity(endpoints: Endpoints) -> Identity:
     library: Any = google.auth  # untyped
     try:
         if endpoints.credentials is not None:
-            found, project = library.load_credentials_from_file(endpoints.credentials, scopes=SCOPES)
+            found = _from_key(endpoints.credentials)
+            project = found.project_id
         else:
             found, project = library.default(scopes=SCOPES)
-    except DefaultCredentialsError as error:
+    except (DefaultCredentialsError, OSError, ValueError) as error:
         raise _no_credentials(error) from error
     return Identity(found, project, str(getattr(found, "service_account_email", "") or ""))
 
@@ -44,6 +45,14 @@ def check_identity(identity: Identity) -> None:
 
     with translated("credentials"):
         identity.credentials.refresh(Request())
+
+
+def _from_key(path: str) -> Any:
+    """The credentials in a service account's key file."""
+    from google.oauth2 import service_account
+
+    library: Any = service_account  # untyped
+    return library.Credentials.from_service_account_file(path, scopes=SCOPES)
 
 
 def _no_credentials(error: Exception) -> CloudError:
