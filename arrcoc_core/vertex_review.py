@@ -100,11 +100,7 @@ def place_notes(cloud: CloudPlan) -> tuple[str, ...]:
 def text_rows(cloud: CloudPlan) -> list[tuple[str, str]]:
     """Label and text of each line that the plan for a terminal has about the cloud."""
     rows = [("project", f"{cloud.project}, home {cloud.region}{' (sandbox)' if cloud.endpoints else ''}")]
-    for n, rung in enumerate(cloud.rungs, 1):
-        total = "" if rung.usd_low is None else f", {money(rung.usd_low)} to {money(rung.usd_high)}"
-        cost = "price unknown" if rung.usd_per_h is None else f"${rung.usd_per_h:.2f}/h{total}"
-        wait = f"waits at most {duration(rung.max_wait_s)}"
-        rows.append(("ladder" if n == 1 else "", f"{n}. {rung.title}: {rung.machine_type}, {cost}; {wait}"))
+    rows += [("ladder" if n == 0 else "", line) for n, line in enumerate(ladder_lines(cloud))]
     rows.append(("prices", f"of {cloud.price_date}, {cloud.price_source}"))
     rows.append(("budget", f"at most {money(cloud.max_cost_usd)}" if cloud.max_cost_usd else "no cap (max_cost_usd=0)"))
     needed = dict.fromkeys((rung.region, rung.gpu_quota, rung.cpu_quota) for rung in cloud.rungs)
@@ -113,6 +109,17 @@ def text_rows(cloud: CloudPlan) -> list[tuple[str, str]]:
             ("quota" if n == 0 else "", f"{region}: {cloud.gpus} of {_metric(gpu)}, {cloud.cpus} of {_metric(cpu)}")
         )
     return rows
+
+
+def ladder_lines(cloud: CloudPlan) -> list[str]:
+    """ "1. us-central1, spot: g2-standard-8, $0.41/h, $0.10 to $0.29; waits at most 30 min"."""
+    lines: list[str] = []
+    for n, rung in enumerate(cloud.rungs, 1):
+        total = "" if rung.usd_low is None else f", {money(rung.usd_low)} to {money(rung.usd_high)}"
+        cost = "price unknown" if rung.usd_per_h is None else f"${rung.usd_per_h:.2f}/h{total}"
+        wait = f"waits at most {duration(rung.max_wait_s)}"
+        lines.append(f"{n}. {rung.title}: {rung.machine_type}, {cost}; {wait}")
+    return lines
 
 
 def _regions_check(compute: Vertex, cloud: CloudPlan) -> Check:

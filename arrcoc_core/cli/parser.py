@@ -27,6 +27,7 @@ COMMANDS = {
     "logs": "logs:logs",
     "cancel": "cancel:cancel",
     "diff": "diff:diff",
+    "costs": "costs:costs",
     "gui": "gui:gui",
     "completion": "completion:completion",
 }
@@ -93,12 +94,17 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("plan", "show what a launch would do: steps, time, cost, environment; changes nothing")
     _named(command, "name", "experiment", "an experiment (default: default)", nargs="?")
     _sets(command)
+    command.add_argument("--no-preflight", action="store_true", help="ask nobody: leave out what only the cloud knows")
+    _events(command)
     _json(command)
 
     command = add("launch", "start an experiment, or every point of a sweep, in the background")
     _named(command, "name", "experiment", "an experiment or a sweep (default: default)", nargs="?")
     _sets(command)
     command.add_argument("-w", "--watch", action="store_true", help="follow it until it ends; exit code 1 if it fails")
+    command.add_argument("-d", "--detach", action="store_true", help="do not wait for a cloud job to be submitted")
+    command.add_argument("-y", "--yes", action="store_true", help="do not ask whether it may cost what it costs")
+    _events(command)
     _json(command)
 
     command = add("runs", "list the runs, newest first")
@@ -128,6 +134,12 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("diff", "compare two experiments or runs: values that differ, results side by side")
     _named(command, "a", "any", "an experiment or a run")
     _named(command, "b", "any", "another")
+    _json(command)
+
+    command = add("costs", "print what each machine of Vertex AI costs an hour, with the date of the prices")
+    command.add_argument("--gpu", default=None, metavar="GPU", help="only machines with this GPU, such as L4")
+    command.add_argument("--region", default=None, metavar="REGION", help="default: the one of .training")
+    command.add_argument("--refresh", action="store_true", help="ask Google's price list for today's prices first")
     _json(command)
 
     command = add("gui", "open the desktop app")
@@ -175,6 +187,10 @@ def _sets(parser: argparse.ArgumentParser) -> None:
         metavar="PATH=VALUE",
         help="change a value for this once, as in tokens.keep=4; may be repeated",
     )
+
+
+def _events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--events", action="store_true", help="print what happens, one JSON object a line")
 
 
 def _json(parser: argparse._ActionsContainer, summary: str = "print JSON for programs") -> None:  # pyright: ignore[reportPrivateUsage]

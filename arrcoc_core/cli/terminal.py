@@ -151,9 +151,11 @@ def dash(value: object) -> str:
     return UNKNOWN if value is None or value == "" else printable(str(value))
 
 
-def say(text: str = "") -> None:
-    """One line, or several, to standard output."""
+def say(text: str = "", *, flush: bool = False) -> None:
+    """One line, or several, to standard output; `flush` shows them at once, also in a pipe."""
     sys.stdout.write(text + "\n")
+    if flush:
+        sys.stdout.flush()
 
 
 def say_json(value: Any) -> None:
