@@ -14,13 +14,14 @@ import random
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from arrcoc_core.errors import PlanError
+from arrcoc_core.cloud.endpoints import load_endpoints
+from arrcoc_core.errors import PlanError, RunError
 from arrcoc_core.experiment import Local, Vertex
-from arrcoc_core.lease import announce_start
+from arrcoc_core.lease import KINDS, Kind, announce_start, unfinished
 from arrcoc_core.planning import RUN_FOLDER, Plan
 from arrcoc_core.processes import spawn_detached
 from arrcoc_core.records import Event
@@ -46,10 +47,11 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
     _refuse_other_runs(state, plans, run_ids)
     snapshot = capture(root, state, expected=plans[0].code)
     packages = installed_packages()
-    for plan, run_id in zip(plans, run_ids, strict=True):
-        _make_folder(state / "runs" / run_id, plan, snapshot, packages)
-    name_run(snapshot, state, run_ids)
     now = time.time()
+    for plan, run_id in zip(plans, run_ids, strict=True):
+        launch = {"launched_at": now, "created": _created(plan, sweep)}
+        _make_folder(state / "runs" / run_id, plan, launch, snapshot, packages)
+    name_run(snapshot, state, run_ids)
     with Store(state / "store.db") as store:
         store.append(
             [
@@ -61,14 +63,35 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
 
 
 def ensure_supervisor(store: Store) -> bool:
-    """Start a supervisor unless one lives or is being started; True when it was started."""
-    if not announce_start(store):
-        return False
+    """Start the supervisors that unfinished runs need and that neither live nor are being started; True when one was.
+
+    RunError where a supervisor ends as soon as it is started, again and again: nothing drives those runs then.
+    """
+    started = [kind for kind in KINDS if unfinished(store, kind) and _start(store, kind)]
+    return bool(started)
+
+
+def supervisor_log(state: Path, kind: Kind) -> Path:
+    """What the supervisor of a kind prints."""
+    return state / ("supervisor.log" if kind == "local" else "supervisor-cloud.log")
+
+
+def _start(store: Store, kind: Kind) -> bool:
     state = store.path.parent
-    command = [sys.executable, "-m", "arrcoc_core.supervisor", str(state)]
-    # `-m` looks in the working directory first: the supervisor is of the same copy of the project as its launcher.
-    spawn_detached(command, cwd=Path(__file__).resolve().parents[1], log=state / "supervisor.log")
-    return True
+    log = supervisor_log(state, kind)
+    start = announce_start(store, kind)
+    if start.now:
+        command = [sys.executable, "-m", "arrcoc_core.supervisor", str(state), kind]
+        # `-m` looks in the working directory first: the supervisor is of the same copy of the project as its launcher.
+        spawn_detached(command, cwd=Path(__file__).resolve().parents[1], log=log)
+    if start.fruitless:
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        said = f": {lines[-1].strip()}" if lines else "."
+        raise RunError(
+            f"the process that drives the runs has ended {start.fruitless} times as soon as it was started{said}",
+            remedy=f"tail {log}   says why; it is tried again once a minute",
+        )
+    return start.now
 
 
 def new_run_id(name: str, taken: frozenset[str] = frozenset()) -> str:
@@ -112,12 +135,13 @@ def _refuse_other_runs(state: Path, plans: Sequence[Plan], run_ids: Sequence[str
                     )
 
 
-def _make_folder(directory: Path, plan: Plan, snapshot: Snapshot, packages: str) -> None:
+def _make_folder(directory: Path, plan: Plan, launch: Mapping[str, object], snapshot: Snapshot, packages: str) -> None:
+    """The run's folder. Its plan also says how the run was created, so that another machine can know it."""
     (directory / "logs").mkdir(parents=True, exist_ok=True)
     save_experiment(plan.resolved, directory)
     place = str(directory) if plan.cloud is None else directory.name
     command = [part.replace(RUN_FOLDER, place) for part in plan.command]
-    _write(directory / "plan.json", json.dumps({**plan.to_json(), "command": command}, indent=1))
+    _write(directory / "plan.json", json.dumps({**plan.to_json(), **launch, "command": command}, indent=1))
     _write(directory / "packages.txt", packages)
     materialise(snapshot, directory / "code")
 
@@ -155,6 +179,7 @@ def _conditions(plan: Plan) -> dict[str, object]:
         "preparation": {"state": "needed"},
         "max_cost_usd": compute.max_cost_usd,
         "max_hours": compute.max_hours,
+        "pace": load_endpoints(plan.cloud.endpoints).speed,
     }
 
 

@@ -22,12 +22,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from arrcoc_core.errors import StoreError, UnknownRunError
-from arrcoc_core.records import FINAL, AttemptRecord, Budgets, Event, RunRecord, project
+from arrcoc_core.records import FINAL, AttemptRecord, Budgets, Event, Place, RunRecord, project
+from arrcoc_core.store_schema import MIGRATIONS
 
 PATIENCE_S = 60.0
 """How long an access waits for a program that uses the database without our queue, before it gives up."""
@@ -244,10 +245,21 @@ class Store:
         return self.rows("PRAGMA user_version")[0][0]
 
     def _error(self, error: sqlite3.Error) -> StoreError:
-        return StoreError(
-            f"the run store {self.path} cannot be used: {error}",
-            remedy="if the file is damaged, move it away: runs in progress go on, their list starts afresh",
+        return StoreError(f"the run store {self.path} cannot be used: {error}", remedy=_remedy(error, self.path))
+
+
+def _remedy(error: sqlite3.Error, path: Path) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return (
+            f"mv {path} {path}.damaged   starts the list of runs afresh: what trains now goes on to its end by itself, "
+            "but is not listed or resumed any more; arrcoc adopt RUN brings a run in the cloud back"
         )
+    if code == sqlite3.SQLITE_FULL:
+        return "Make room on the disk; what trains now goes on meanwhile."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return f"Make {path.parent} and the files in it writable for this user, or set ARRCOC_HOME to another folder."
+    return "Run it again; what trains now goes on meanwhile. If it stays, look at the disk."
 
 
 def _stored(value: Any) -> Any:
@@ -256,6 +268,8 @@ def _stored(value: Any) -> Any:
         return json.dumps([value.capacity, value.preemption, value.failure])
     if isinstance(value, dict):
         return json.dumps(value)
+    if isinstance(value, tuple):
+        return json.dumps([asdict(one) for one in cast("tuple[Place, ...]", value)])
     return value
 
 
@@ -268,6 +282,8 @@ def _run(row: Sequence[Any], attempts: Sequence[AttemptRecord]) -> RunRecord:
     known["budgets"] = Budgets(*json.loads(known["budgets"]))
     known["used"] = Budgets(*json.loads(known["used"]))
     known["summary"] = json.loads(known["summary"])
+    known["ladder"] = tuple(Place(**held) for held in json.loads(known["ladder"]))
+    known["preparation"] = None if known["preparation"] is None else json.loads(known["preparation"])
     return RunRecord(**known, attempts=tuple(attempts))
 
 
@@ -280,69 +296,3 @@ def _attempt(row: Sequence[Any]) -> AttemptRecord:
 
 _RUN_COLUMNS = tuple(field.name for field in fields(RunRecord) if field.name != "attempts")
 _ATTEMPT_COLUMNS = tuple(field.name for field in fields(AttemptRecord))
-
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE events (
-            id INTEGER PRIMARY KEY,
-            run TEXT NOT NULL,
-            kind TEXT NOT NULL,
-            at REAL NOT NULL,
-            attempt INTEGER,
-            cause TEXT NOT NULL,
-            data TEXT NOT NULL
-        )""",
-        "CREATE INDEX events_of_run ON events (run, id)",
-        """CREATE TABLE runs (
-            position INTEGER PRIMARY KEY,
-            id TEXT NOT NULL UNIQUE,
-            experiment TEXT NOT NULL,
-            fingerprint TEXT NOT NULL,
-            code TEXT NOT NULL,
-            target TEXT NOT NULL,
-            state TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            cause TEXT NOT NULL,
-            started_at REAL,
-            ended_at REAL,
-            sweep TEXT,
-            sweep_name TEXT,
-            max_parallel INTEGER NOT NULL,
-            budgets TEXT NOT NULL,
-            used TEXT NOT NULL,
-            not_before REAL NOT NULL,
-            committed_step INTEGER NOT NULL,
-            total_steps INTEGER NOT NULL,
-            estimate_low_s REAL NOT NULL,
-            estimate_high_s REAL NOT NULL,
-            base TEXT NOT NULL,
-            workload REAL NOT NULL,
-            machine TEXT NOT NULL,
-            summary TEXT NOT NULL,
-            version INTEGER NOT NULL
-        )""",
-        "CREATE INDEX runs_by_state ON runs (state)",
-        "CREATE INDEX runs_of_sweep ON runs (sweep)",
-        """CREATE TABLE attempts (
-            run TEXT NOT NULL,
-            n INTEGER NOT NULL,
-            state TEXT NOT NULL,
-            started_at REAL NOT NULL,
-            cause TEXT NOT NULL,
-            ended_at REAL,
-            handle TEXT,
-            exit_code INTEGER,
-            interrupted_at REAL,
-            killed_at REAL,
-            cost_usd REAL NOT NULL,
-            PRIMARY KEY (run, n)
-        ) WITHOUT ROWID""",
-        """CREATE TABLE leases (
-            name TEXT PRIMARY KEY,
-            pid INTEGER NOT NULL,
-            stamp TEXT NOT NULL,
-            heartbeat_at REAL NOT NULL
-        ) WITHOUT ROWID""",
-    ),
-)
-"""The schema, one entry for each version of it; `PRAGMA user_version` counts those that were applied."""

@@ -5,7 +5,8 @@
     {"name": "sandbox",
      "services": {"storage": "http://127.0.0.1:41001", "aiplatform": "http://127.0.0.1:41002", …},
      "credentials": "/…/key.json",
-     "console": "http://127.0.0.1:41001/console"}
+     "console": "http://127.0.0.1:41001/console",
+     "speed": 1.0}
 
 The file is read each time clients are made, so that a restart on other ports is followed. Code that calls services
 does not know which of the two it talks to.
@@ -35,6 +36,8 @@ class Endpoints:
     console: str = GOOGLE_CONSOLE
     folder: Path | None = None
     """Where it was read from; None: these are Google's."""
+    speed: float = 1.0
+    """How fast time passes there: at 60, what takes a minute at Google takes a second."""
 
     @property
     def is_google(self) -> bool:
@@ -57,6 +60,7 @@ def load_endpoints(folder: str) -> Endpoints:
             credentials=held.get("credentials"),
             console=str(held.get("console", GOOGLE_CONSOLE)),
             folder=path.parent.resolve(),
+            speed=float(held.get("speed", 1.0)),
         )
     except FileNotFoundError:
         raise ConfigError(

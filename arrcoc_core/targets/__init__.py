@@ -8,12 +8,12 @@ submitted it is gone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from arrcoc_core.errors import TargetUnavailableError
-from arrcoc_core.lifecycle import Observation
+from arrcoc_core.errors import ArrcocError, TargetUnavailableError
+from arrcoc_core.observing import Observation, Preparation
 
 Handle = dict[str, Any]
 
@@ -31,31 +31,71 @@ class JobRequest:
     directory: Path
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    plan: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """plan.json of the run."""
+    rung: int = 0
+    """Which rung of the plan's ladder, where it has one."""
+    image: str = ""
+    """The image by its digest, where the run was prepared."""
+
+
+class UnseenError(ArrcocError):
+    """What was asked for cannot be known just now; nothing is wrong with the run."""
 
 
 class NoRoomError(TargetUnavailableError):
     """The target cannot take an attempt now; later it may."""
 
 
+class Verdict(NamedTuple):
+    """What a stopped run counts as, for whoever else drives it."""
+
+    state: str
+    cause: str
+    remedy: str = ""
+
+
 class Target(Protocol):
+    """Every method may raise CloudError or UnseenError where the place cannot be reached."""
+
+    def prepare(self, request: JobRequest, run_id: str, held: Mapping[str, Any]) -> Preparation:
+        """Take the preparation of a run one step further; `held` is what it had kept. May be repeated at any point."""
+        ...
+
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:
-        """Start the attempt. NoRoomError when the target is full."""
+        """Start the attempt, or find it started. NoRoomError when the target is full.
+
+        A CloudError says by its scope whether something may have been started all the same: then `find` knows.
+        """
         ...
 
     def find(self, request: JobRequest, key: AttemptKey) -> Handle | None:
-        """The attempt that was submitted under `key`, when the answer of `submit` was lost."""
+        """The attempt that was submitted under `key`, when the answer of `submit` was lost.
+
+        None: there is none, and there never will be one.
+        """
         ...
 
     def observe(self, handle: Handle) -> Observation:
-        """What is known of it now."""
+        """What is known of it now. What it has left to read is in the run's folder by the time it has ended."""
+        ...
+
+    def clear(self, request: JobRequest, run_id: str, held: Mapping[str, Any], verdict: Verdict) -> Observation:
+        """See that nothing of a run that is over goes on anywhere: "absent" once that is so, "alive" while it stops.
+
+        `held` is what its preparation had kept; its build is stopped, too, if it is still going.
+        """
         ...
 
     def logs(self, handle: Handle, cursor: int) -> tuple[list[str], int]:
         """Whole lines after `cursor` (0: from the start), and the cursor after them."""
         ...
 
-    def cancel(self, handle: Handle, *, force: bool = False) -> None:
-        """Ask it to checkpoint and stop; with `force`, end it now. Nothing happens to one that has ended."""
+    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "") -> None:
+        """Ask it to checkpoint and stop; with `force`, end it now. Nothing happens to one that has ended.
+
+        `stop` is why an attempt is stopped although its run goes on: "wait" or "hours" (see `records.Stop`).
+        """
         ...
 
 
@@ -65,6 +105,10 @@ def make_target(kind: str) -> Target:
         from arrcoc_core.targets.local import LocalTarget
 
         return LocalTarget()
+    if kind == "vertex":
+        from arrcoc_core.targets.vertex import VertexTarget
+
+        return VertexTarget()
     raise TargetUnavailableError(
         f"this version of arrcoc knows no target called {kind!r}", remedy="update this copy of the project"
     )

@@ -16,17 +16,20 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from arrcoc_core.lifecycle import Observation
+from arrcoc_core.facts import PASSED_ON
+from arrcoc_core.observing import Observation, Preparation
 from arrcoc_core.processes import alive, kill_session, send, stamp
-from arrcoc_core.targets import AttemptKey, Handle, JobRequest, NoRoomError
+from arrcoc_core.targets import AttemptKey, Handle, JobRequest, NoRoomError, Verdict
 
 _WANDB_KEPT = frozenset({"WANDB_API_KEY"})
 _NOT_INHERITED = frozenset(
     {
+        *PASSED_ON,  # the launch's own values are in the plan; what it had not set is not set
         *("PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONHOME"),
         *("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),  # of a job that launches this one
     }
@@ -40,6 +43,12 @@ class LocalTarget:
 
     def __init__(self) -> None:
         self._children: dict[tuple[int, str], subprocess.Popen[bytes]] = {}
+
+    def prepare(self, request: JobRequest, run_id: str, held: Mapping[str, Any]) -> Preparation:
+        return Preparation("ready")
+
+    def clear(self, request: JobRequest, run_id: str, held: Mapping[str, Any], verdict: Verdict) -> Observation:
+        return Observation("absent")
 
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:
         log = log_path(request.directory, key.n)
@@ -108,7 +117,7 @@ class LocalTarget:
     def logs(self, handle: Handle, cursor: int) -> tuple[list[str], int]:
         return read_lines(log_path(Path(handle["directory"]), int(handle["n"])), cursor)
 
-    def cancel(self, handle: Handle, *, force: bool = False) -> None:
+    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "") -> None:
         send(int(handle["pid"]), str(handle["stamp"]), signal.SIGKILL if force else signal.SIGTERM)
 
 
@@ -164,7 +173,10 @@ def _handle(request: JobRequest, key: AttemptKey, pid: int, mark: str, started: 
 
 
 def _environment(request: JobRequest, key: AttemptKey) -> dict[str, str]:
-    """This user's environment, without what would steer wandb or Python elsewhere, and with the plan's variables."""
+    """This user's environment, without what steers a run (the plan's variables do), and with the plan's variables.
+
+    The supervisor that starts it may be of another shell than the launch.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from arrcoc_core.lifecycle import GRACE_S, Action, Interrupt, Kill, Observation, Submit, advance
+from arrcoc_core.lifecycle import GRACE_S, Action, Interrupt, Kill, Submit, advance
+from arrcoc_core.observing import Observation
 from arrcoc_core.records import AttemptRecord, Budgets, Event, RunRecord, project
 
 NOW = 1000.0

@@ -53,7 +53,7 @@ class Bench:
 
     def reap(self) -> None:
         """End what this process has started and not waited for."""
-        for target in self.supervisor._targets.values():
+        for target in self.supervisor.driver.targets.values():
             assert isinstance(target, LocalTarget)
             for child in target._children.values():
                 child.kill()
@@ -269,7 +269,7 @@ def test_the_lease_passes_on_only_when_its_holder_is_gone_or_hangs(tmp_path: Pat
 
         held_by_other(time.time())
         assert lease.driven(store) and not lease.acquire(store) and not lease.renew(store)
-        held_by_other(time.time() - lease.STALE_S - 1)
+        held_by_other(time.time() - lease.STALE_S["local"] - 1)
         assert not lease.driven(store) and lease.acquire(store) and lease.renew(store)
         assert other.wait(timeout=60) == -signal.SIGKILL, "one that hangs is ended, so that there are never two"
         held_by_other(time.time())
@@ -279,14 +279,31 @@ def test_the_lease_passes_on_only_when_its_holder_is_gone_or_hangs(tmp_path: Pat
 
 def test_only_one_of_many_doors_starts_a_supervisor(tmp_path: Path) -> None:
     with Store(tmp_path / "store.db") as store, Store(tmp_path / "store.db") as second:
-        assert [lease.announce_start(store), lease.announce_start(second), lease.announce_start(store)] == [
-            True,
-            False,
-            False,
-        ]
-        assert lease.acquire(store) and not lease.announce_start(second)
+        assert [lease.announce_start(one).now for one in (store, second, store)] == [True, False, False]
+        assert lease.acquire(store) and not lease.announce_start(second).now
+        assert lease.announce_start(second, "cloud").now, "the two kinds do not wait for each other"
         lease.give_back(store, only_when_idle=True)
-        assert lease.announce_start(second)
+        assert lease.announce_start(second).now
+
+
+def test_a_supervisor_that_dies_at_once_is_not_started_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(lease.time, "time", lambda: now[0])
+    with Store(tmp_path / "store.db") as store:
+        started: list[float] = []
+        for _ in range(400):
+            answer = lease.announce_start(store, "cloud")
+            if answer.now:
+                started.append(now[0])
+            now[0] += 1.0
+        assert len(started) == lease.MOST_STARTS + 6 and answer.fruitless >= lease.MOST_STARTS
+        now[0] += lease.RETRY_S
+        assert lease.announce_start(store, "cloud").now and lease.acquire(store, "cloud")
+        lease.renew(store, "cloud")
+        lease.give_back(store, only_when_idle=False, kind="cloud")
+        assert lease.announce_start(store, "cloud") == (True, 0), "one that stayed is forgiven what was before"
 
 
 def test_no_start_is_announced_while_a_supervisor_takes_the_lease(
@@ -295,16 +312,16 @@ def test_no_start_is_announced_while_a_supervisor_takes_the_lease(
     with Store(tmp_path / "store.db") as store:
         looked, real = list[bool](), lease.driven
 
-        def driven(which: Store) -> bool:
-            looked.append(real(which))
+        def driven(which: Store, kind: lease.Kind = "local") -> bool:
+            looked.append(real(which, kind))
             if len(looked) == 1:  # another door's supervisor is there just after this look
                 assert lease.acquire(store)
             return looked[-1]
 
         monkeypatch.setattr(lease, "driven", driven)
-        assert not lease.announce_start(store)
+        assert not lease.announce_start(store).now
         lease.give_back(store, only_when_idle=True)
-        assert lease.announce_start(store), "nothing was announced that would hold up the next launch"
+        assert lease.announce_start(store).now, "nothing was announced that would hold up the next launch"
 
 
 def test_the_lease_is_kept_while_a_run_is_unfinished(bench: Bench, experiment: Make) -> None:
