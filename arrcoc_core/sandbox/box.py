@@ -13,14 +13,11 @@ from typing import Any
 from arrcoc_core.sandbox.clock import Clock
 from arrcoc_core.sandbox.faults import Fault, Faults
 from arrcoc_core.sandbox.operations import Operations
+from arrcoc_core.sandbox.policies import Policies
 from arrcoc_core.sandbox.service import Call, Service
 from arrcoc_core.sandbox.services import make_services
 from arrcoc_core.sandbox.state import State
 
-PROJECT = "arrcoc-sandbox"
-PROJECT_NUMBER = "417352086914"
-OWNER = f"owner@{PROJECT}.iam.gserviceaccount.com"
-"""The account of key.json: it may do everything."""
 REQUESTS = "requests.jsonl"
 
 
@@ -32,6 +29,7 @@ class Box:
         self.state = State(folder / "state.db")
         self.faults = Faults(folder / "faults.json")
         self.operations = Operations(self.state, self.clock)
+        self.policies = Policies(self)
         self.url = ""
         """Address of the HTTP server, without a path."""
         self.grpc_address = ""

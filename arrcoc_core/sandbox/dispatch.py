@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from arrcoc_core.sandbox import preconditions
 from arrcoc_core.sandbox.errors import ApiError, DropConnection
 from arrcoc_core.sandbox.faults import (
     InternalError,
@@ -51,8 +52,7 @@ def begin(box: Box, service: Service, call: Call) -> None:
     """Record the request, and raise what the scenario and the project's state have against it."""
     box.record(call)
     before(box, call)
-    if call.project:
-        box.service("resourcemanager").check_project(call.project, service)
+    preconditions.check(box, call.project, service)
 
 
 def before(box: Box, call: Call) -> None:

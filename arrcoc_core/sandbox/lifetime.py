@@ -19,12 +19,12 @@ from arrcoc_core.cloud.endpoints import Endpoints, load_endpoints
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.processes import alive, send, spawn_detached
 from arrcoc_core.sandbox.faults import Fault, load_scenario
+from arrcoc_core.sandbox.project import PROJECT
 
 if TYPE_CHECKING:
     from arrcoc_core.cloud.clients import Cloud
     from arrcoc_core.sandbox.server import Server
 
-PROJECT = "arrcoc-sandbox"
 SERVER_FILE = "server.json"
 START_S = 15.0
 STOP_S = 20.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.errors import ApiError
+from arrcoc_core.sandbox.preconditions import billing_account
+from arrcoc_core.sandbox.project import PROJECT_NUMBER
 from arrcoc_core.sandbox.service import Call, Service, page
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ class ServiceUsage(Service):
         held = self._table.get(api)
         return bool(held["on"]) if held is not None else api in DEFAULTS
 
+    def title(self, api: str) -> str:
+        return TITLES.get(api, api)
+
     def switch(self, api: str, on: bool) -> None:
         """Tests' own handle, without a request."""
         self._table.put(api, {"on": on})
@@ -138,12 +143,10 @@ class ServiceUsage(Service):
         )
 
     def _enable(self, apis: Any) -> None:
-        from arrcoc_core.sandbox.box import PROJECT_NUMBER
-
         for api in apis:
             self._known(api)
         paid = [api for api in apis if api not in DEFAULTS | FREE]
-        if paid and not self.box.service("resourcemanager").billing_account():
+        if paid and not billing_account(self.box):
             raise ApiError(
                 "FAILED_PRECONDITION",
                 f"Billing account for project '{PROJECT_NUMBER}' is not found. Billing must be enabled for activation "
@@ -168,8 +171,6 @@ class ServiceUsage(Service):
     def _service(self, api: str) -> Any:
         from google.cloud.service_usage_v1 import Service as Message
         from google.cloud.service_usage_v1 import ServiceConfig, State
-
-        from arrcoc_core.sandbox.box import PROJECT_NUMBER
 
         self._known(api)
         return Message(

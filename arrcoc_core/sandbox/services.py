@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 SERVICES = (
     "resource_manager:ResourceManager",
     "service_usage:ServiceUsage",
+    "iam:Iam",
+    "secret_manager:SecretManager",
+    "quotas:Quotas",
+    "artifact_registry:ArtifactRegistry",
+    "billing:Billing",
     "tokens:Tokens",
+    "storage.raw:StorageService",
 )
 
 

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 from arrcoc_core.sandbox import dispatch
 from arrcoc_core.sandbox.errors import ApiError, DropConnection
 from arrcoc_core.sandbox.faults import NoNetwork
+from arrcoc_core.sandbox.project import OWNER, PROJECT, PROJECT_NUMBER
 from arrcoc_core.sandbox.service import Call, RawService
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Tokens(RawService):
 
     def start(self) -> None:
         """Make the key file where there is none, and let it name this port."""
-        from arrcoc_core.sandbox.box import OWNER, PROJECT, write_json
+        from arrcoc_core.sandbox.box import write_json
 
         table = self.box.state.table("tokens")
         held = table.get("secret")
@@ -138,8 +139,6 @@ class Tokens(RawService):
             raise _Revoked
 
     def _metadata(self, exchange: Exchange) -> None:
-        from arrcoc_core.sandbox.box import OWNER, PROJECT, PROJECT_NUMBER
-
         account = OWNER
         path = exchange.path
         if path.startswith("/machine/"):

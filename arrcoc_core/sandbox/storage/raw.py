@@ -73,13 +73,13 @@ class StorageService(RawService):
 
     def _denied(self, caller: str, route: Route) -> StorageError | None:
         """A refusal where a bucket's policy and the project's give this account no such permission."""
-        from arrcoc_core.sandbox.box import OWNER
+        from arrcoc_core.sandbox.project import OWNER
 
         bucket = self.storage.index.bucket(route.bucket) if route.bucket else None
         if caller == OWNER or (route.bucket and bucket is None):
             return None
         bindings: list[dict[str, Any]] = bucket["iam"]["bindings"] if bucket else []
-        project: Any = self.box.service("resourcemanager").get_policy(f"projects/{_project_id()}")
+        project: Any = self.box.policies.get(f"projects/{_project_id()}")
         held = [(row["role"], list(row["members"])) for row in bindings]
         held += [(str(row.role), list(row.members)) for row in project.bindings]
         permission = route.name
@@ -108,7 +108,7 @@ class _World:
         return self._box.clock.date()
 
     def project_number(self, project: str) -> str | None:
-        from arrcoc_core.sandbox.box import PROJECT_NUMBER
+        from arrcoc_core.sandbox.project import PROJECT_NUMBER
 
         return PROJECT_NUMBER if project in (_project_id(), PROJECT_NUMBER) else None
 
@@ -151,6 +151,6 @@ def _pieces(content: Any, length: int, storage: Storage) -> Iterator[bytes]:
 
 
 def _project_id() -> str:
-    from arrcoc_core.sandbox.box import PROJECT
+    from arrcoc_core.sandbox.project import PROJECT
 
     return PROJECT
