@@ -58,6 +58,7 @@ QPushButton[look="primary"]:hover { background: $accent_hover; }
 QPushButton[look="primary"]:focus { border: 2px solid $text; padding: $fp_v $18; }
 QPushButton[look="primary"]:disabled { background: $line; color: $muted; border: 2px solid $line; }
 QPushButton[look="danger"] { color: $bad; }
+QPushButton[look="danger"]:disabled { color: $faint; }
 QPushButton[look="quiet"], QToolButton[look="quiet"] { background: transparent; border: 2px solid transparent; }
 QPushButton[look="quiet"]:hover, QToolButton[look="quiet"]:hover { background: $hover; }
 QPushButton[look="quiet"]:focus, QToolButton[look="quiet"]:focus { border: 2px solid $accent; }
@@ -74,7 +75,9 @@ QComboBox::drop-down { border: none; width: $24; }
 QComboBox QAbstractItemView { background: $raised; border: 1px solid $line; selection-background-color:
 $accent_soft;
     selection-color: $text; outline: none; }
-QCheckBox:focus, QRadioButton:focus { border: 2px solid $accent; border-radius: $4; }
+QSpinBox::up-button, QSpinBox::down-button { background: transparent; border: none; width: $24; }
+QSpinBox::up-arrow, QSpinBox::down-arrow { image: none; width: 0; height: 0; }
+QRadioButton:focus { border: 2px solid $accent; border-radius: $4; }
 
 QAbstractItemView { background: $surface; border: 1px solid $line; border-radius: $8; outline: none;
     alternate-background-color: $bg; selection-background-color: $accent_soft; selection-color: $text; }

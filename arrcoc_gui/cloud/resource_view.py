@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QFontMetrics
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QDesktopServices, QFontMetrics, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import duration
 from arrcoc_gui.cloud.resources import LOOKS, ResourceRow, ResourceRows
@@ -33,6 +33,7 @@ class ResourceLine(QFrame):
         self.row = row
         self.mark = StateMark(row.look, _WIDEST)
         self.title = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.title.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.detail = ElidedLabel()
         self.detail.setProperty("look", "muted")
         self.took = QLabel()
@@ -40,13 +41,17 @@ class ResourceLine(QFrame):
         self.took.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.console = QPushButton("Console")
         self.console.setProperty("look", "link")
+        # Its room stays, so that the columns stand below one another.
+        keep = self.console.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        self.console.setSizePolicy(keep)
         self.console.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self.row.console)))
         self.trouble = TroubleView()
         line = QHBoxLayout()
         line.setSpacing(theme().px(12))
         line.addWidget(self.mark)
-        line.addWidget(self.title, stretch=2)
-        line.addWidget(self.detail, stretch=3)
+        line.addWidget(self.title)
+        line.addWidget(self.detail, stretch=1)
         line.addWidget(self.took)
         line.addWidget(self.console)
         column = QVBoxLayout(self)
@@ -72,7 +77,7 @@ class ResourceLine(QFrame):
         self.tick()
 
     def tick(self) -> None:
-        took = self.row.took(time.monotonic())
+        took = self.row.took(time.monotonic()) if self.row.state != "waiting" else None
         self.took.setText(duration(took) if took is not None and (took >= _FLASHES_S or self.row.look.live) else "")
 
     def _restyle(self) -> None:
@@ -144,7 +149,19 @@ class ResourceList(Card):
             self._timer.start()
         elif not self.rows.live:
             self._timer.stop()
+        self._fit_titles()
         self.changed.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_titles()
+
+    def _fit_titles(self) -> None:
+        """All titles as wide as the longest, up to half of the card."""
+        metrics = QFontMetrics(theme().font("body"))
+        widest = max((metrics.horizontalAdvance(row.title) for row in self.rows), default=0) + theme().px(12)
+        for shown in self.lines_by_key.values():
+            shown.title.setFixedWidth(max(min(widest, self.width() * 45 // 100), theme().px(80)))
 
     def _tick(self) -> None:
         if not self.isVisible():

@@ -42,7 +42,10 @@ class Fix:
         """Whether the app may offer to run it."""
         words = self.words
         known = any(tuple(words[: len(start)]) == start for start in RUNNABLE)
-        return known and (words[0] != "gcloud" or shutil.which("gcloud") is not None)
+        if not known or words[0] != "gcloud":
+            return known
+        # gcloud knows no sandbox: it would act on the real account.
+        return not os.environ.get("ARRCOC_CLOUD_ENDPOINTS") and shutil.which("gcloud") is not None
 
     @property
     def words(self) -> list[str]:

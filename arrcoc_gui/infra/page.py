@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QHideEvent, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QCheckBox, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QWidget
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.actions import Action
@@ -20,6 +20,7 @@ from arrcoc_gui.infra.tables import COST_HEADERS, JOB_HEADERS, QUOTA_HEADERS, In
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, text_label
+from arrcoc_gui.widgets.inputs import CheckBox
 from arrcoc_gui.widgets.plain_table import PlainTable
 
 ABOUT = "What there is of ours in the project, what Google has granted, and what it costs to keep."
@@ -70,7 +71,7 @@ class InfraPage(CloudPage):
         self.again.setAccessibleName("Look again")
         self.again.clicked.connect(self.refresh)
         self.buttons.insertWidget(0, self.again)
-        self.resources = ResourceList("Resources")
+        self.resources = ResourceList("Resources", "Looking at the project …")
         self.resources.fix_wanted.connect(self.ask_fix)
         quotas = PlainTable("Quota", QUOTA_HEADERS, right=(3, 4, 5), stretch=6, most=10, give_way=(4, 5))
         quotas.confirmed.connect(lambda _: self.ask_request())
@@ -86,7 +87,7 @@ class InfraPage(CloudPage):
         self.wanted = QPushButton("Request…")
         self.wanted.setAccessibleName("Request more of the selected quota; asks first")
         self.wanted.clicked.connect(self.ask_request)
-        self.everything = QCheckBox("Show all")
+        self.everything = CheckBox("Show all")
         self.everything.setAccessibleName("Also show quotas that no experiment needs")
         self.everything.toggled.connect(lambda _: self._show("quotas"))
         self._timer = QTimer(self, interval=TICK_MS)

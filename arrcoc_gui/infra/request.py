@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from arrcoc_gui.infra.tables import Quota
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import text_label
+from arrcoc_gui.widgets.inputs import SpinBox
 
 MOST = 4096
 
@@ -23,13 +24,14 @@ class QuotaRequest(QDialog):
         self.setModal(True)
         self.setWindowTitle("Request quota")
         what = "vCPUs" if quota.gpu == "CPU" else f"{quota.gpu} GPUs"
-        title = text_label(f"Ask Google for {quota.kind} {what} in {quota.region}?", "title")
+        title = text_label(f"Ask Google for {quota.kind} {what} in {quota.region}?", "title", wrap=False)
         about = text_label(
             "A request costs nothing. Small numbers are often granted within minutes, others after days, and some are "
             "refused; Infra shows how it stands.",
             "muted",
         )
-        self.count = QSpinBox()
+        self.count = SpinBox()
+        self.count.setMinimumHeight(theme().px(30))
         self.count.setRange(1, MOST)
         self.count.setValue(max(quota.needed, (quota.limit or 0) + 1, 1))
         self.count.setAccessibleName(f"How many {what}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from arrcoc_gui.actions import Action
 from arrcoc_gui.cloud.account import Account
@@ -30,6 +30,7 @@ from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, empty, text_label
 from arrcoc_gui.widgets.combo import ComboBox
+from arrcoc_gui.widgets.inputs import CheckBox
 from arrcoc_gui.widgets.plain_table import PlainTable
 from arrcoc_gui.widgets.question import Role, ask
 
@@ -63,7 +64,7 @@ class SetupPage(CloudPage):
         self.rehearse = QPushButton("Rehearse in the sandbox")
         self.rehearse.setAccessibleName("Rehearse in the sandbox")
         self.rehearse.clicked.connect(state.sandbox.turn_on)
-        self.key_boxes: dict[str, QCheckBox] = {}
+        self.key_boxes: dict[str, CheckBox] = {}
         self.resources = ResourceList(
             "Resources", "A dry run lists what there is and what is missing, and changes nothing."
         )
@@ -75,6 +76,12 @@ class SetupPage(CloudPage):
         self.set_up.setProperty("look", "primary")
         self.set_up.setAccessibleName("Set up; asks first")
         self.set_up.clicked.connect(self.ask_set_up)
+        self.change = QPushButton("Change")
+        self.change.setProperty("look", "quiet")
+        self.change.setAccessibleName("Change project and region")
+        self.change.clicked.connect(lambda: self.fold(False))
+        self.summary = text_label("", "")
+        self._folded = False
         self._keys_shown: list[KeyFound] = []
         self._fill()
         for load in (self.projects, self.regions, self.keys):
@@ -139,6 +146,15 @@ class SetupPage(CloudPage):
             self._asked_project = project
             self._load_regions()
 
+    def fold(self, folded: bool) -> None:
+        """What was chosen as one line, so that there is room for what is done; or the whole form again."""
+        self._folded = folded
+        self.form.setVisible(not folded)
+        self.summary.setVisible(folded)
+        self.change.setVisible(folded)
+        self.key_card.setVisible(bool(self._keys_shown) and not folded)
+        self.summary.setText(" · ".join(part for part in (self.chosen_project, self.chosen_region) if part))
+
     # -- acting
 
     def start_dry_run(self) -> None:
@@ -179,6 +195,7 @@ class SetupPage(CloudPage):
         arguments += ["--project", project] if project else []
         arguments += ["--region", region] if region else []
         self.resources.expect()
+        self.fold(True)
         self.begin(arguments, self._said, self._ended, risky=risky)
 
     def _said(self, line: dict[str, Any]) -> None:
@@ -193,7 +210,7 @@ class SetupPage(CloudPage):
             self.state.notice.emit(f"Setup: {self.resources.rows.sentence()}")
 
     def set_busy(self, busy: bool) -> None:
-        for button in (self.dry_run, self.set_up):
+        for button in (self.dry_run, self.set_up, self.change):
             button.setEnabled(not busy)
 
     # -- showing
@@ -249,14 +266,14 @@ class SetupPage(CloudPage):
         empty(self._key_lines)
         self.key_boxes.clear()
         for key in found:
-            box = QCheckBox(key.words)
+            box = CheckBox(key.words)
             box.setEnabled(key.found)
             box.setAccessibleName(f"Copy {key.title} to Secret Manager")
             self.key_boxes[key.variable] = box
             self._key_lines.addWidget(box)
             # The command copies all keys that were found: they are one consent.
             box.toggled.connect(self._tick_together)
-        self.key_card.setVisible(bool(found))
+        self.key_card.setVisible(bool(found) and not self._folded)
 
     def _tick_together(self, on: bool) -> None:
         for key in self._keys_shown:
@@ -265,7 +282,8 @@ class SetupPage(CloudPage):
 
     def _fill(self) -> None:
         px = theme().px
-        where = Card("Where")
+        where = self.where = Card("Where")
+        where.head.addWidget(self.change)
         form = QGridLayout()
         form.setHorizontalSpacing(px(12))
         form.setVerticalSpacing(px(8))
@@ -276,9 +294,15 @@ class SetupPage(CloudPage):
             label.setBuddy(field)
             form.addWidget(label, 0, 2 * column)
             form.addWidget(field, 0, 2 * column + 1)
-        where.lines.addLayout(form)
-        where.lines.addWidget(self.loading)
-        where.lines.addWidget(self.table)
+        self.form = QWidget()
+        inside = QVBoxLayout(self.form)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(px(10))
+        inside.addLayout(form)
+        inside.addWidget(self.loading)
+        inside.addWidget(self.table)
+        where.lines.addWidget(self.summary)
+        where.lines.addWidget(self.form)
         where.lines.addWidget(self.list_trouble)
         row = QHBoxLayout()
         row.addWidget(self.rehearse)
@@ -298,6 +322,7 @@ class SetupPage(CloudPage):
         self.key_card.hide()
         self.rehearse.hide()
         self.table.hide()
+        self.fold(False)
         for card in (where, self.key_card, self.resources):
             self.body.addWidget(card)
         self.buttons.insertWidget(0, self.dry_run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.actions import Action
@@ -20,11 +20,12 @@ from arrcoc_gui.state import AppState
 from arrcoc_gui.teardown.inventory import ITEM_HEADERS, Inventory
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, text_label
+from arrcoc_gui.widgets.inputs import CheckBox
 from arrcoc_gui.widgets.plain_table import PlainTable
 
 ABOUT = (
-    "Removes what arrcoc created in the project: only what carries its label, and nothing else. Checkpoints and results "
-    "stay unless you choose otherwise. Your runs on this machine stay."
+    "Removes what arrcoc created in the project: only what carries its label, and nothing else. Checkpoints and "
+    "results stay unless you choose otherwise. Your runs on this machine stay."
 )
 
 
@@ -42,13 +43,13 @@ class TeardownPage(CloudPage):
         self.stays = PlainTable("What stays", ITEM_HEADERS, right=(2, 3), stretch=1, give_way=(2, 3))
         self.sum = text_label("", "muted", wrap=False)
         self.none = text_label("", "muted")
-        self.checkpoints = QCheckBox("Also remove checkpoints and results of all runs")
+        self.checkpoints = CheckBox("Also remove checkpoints and results of all runs")
         self.checkpoints.setAccessibleName("Also remove checkpoints and results of all runs")
         self.checkpoints.toggled.connect(lambda _: self.refresh())
         self.checkpoint_note = text_label(
             "They cannot be brought back. Results already on this machine or on the Hub are not touched.", "warn"
         )
-        self.cancel_runs = QCheckBox()
+        self.cancel_runs = CheckBox()
         self.cancel_runs.toggled.connect(lambda _: self._offer())
         self.ask_word = text_label("", "")
         self.word = self._field()
