@@ -122,7 +122,12 @@ def _target(held: Value, prefix: str, settings: Settings) -> tuple[Value, dict[s
             sources[path] = _source(sites.get(name), settings)
         else:
             fields[name], sources[path] = _target_default(held, name, path, settings)
-    return unchecked(type(held), fields, sites, held.__dict__["_owner"]), sources
+    made = unchecked(type(held), fields, sites, held.__dict__["_owner"])
+    if isinstance(made, Vertex) and sources[f"{prefix}fallback"] is _DEFAULT:
+        from arrcoc_core.catalog.rules import fitting_fallback
+
+        made.__dict__["fallback"] = fitting_fallback(made)
+    return made, sources
 
 
 _TARGET_KEYS: Mapping[tuple[type[Value], str], str] = {
@@ -238,14 +243,32 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             'Use device="cuda", or leave gpus out.',
             sources,
         )
+    if isinstance(compute, Vertex):
+        _check_vertex(experiment, compute, "compute.", sources)
+    elif isinstance(compute, WandbLaunch):
+        _check_vertex(experiment, compute.vertex, "compute.vertex.", sources)
+
+
+def _check_vertex(experiment: Experiment, vertex: Vertex, prefix: str, sources: Mapping[str, Source]) -> None:
+    """The rules between a cloud machine's fields; the catalogue is loaded only where there is one."""
+    from arrcoc_core.catalog.rules import contradictions
+
+    train = experiment.train
+    per_step = train.batch_size * train.gradient_accumulation_steps
+    chosen = {name for name in field_names(Vertex) if sources[prefix + name].kind != "default"}
+    for field, message, remedy in contradictions(vertex, per_step, chosen, prefix):
+        raise _contradiction(experiment, prefix + field, message, remedy, sources)
 
 
 def _contradiction(
     experiment: Experiment, path: str, message: str, remedy: str, sources: Mapping[str, Source]
 ) -> ExperimentError:
     """The error of a rule between fields, at the place where the value was written."""
-    section, _, name = path.partition(".")
-    site = written(cast(Value, getattr(experiment, section))).get(name)
+    section, _, name = path.rpartition(".")
+    held: Any = experiment
+    for step in section.split("."):
+        held = getattr(held, step)
+    site = written(cast(Value, held)).get(name)
     if site is not None:
         return ExperimentError(message, field=path, remedy=remedy, file=site.file or None, line=site.line or None)
     source = sources[path]

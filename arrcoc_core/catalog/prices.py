@@ -119,7 +119,8 @@ def price(
     fee = _fee(found, table, charged)
     parts = [PricePart(label, (unit.rate(charged) or 0.0) * amount * machines) for unit, amount, label in found]
     as_of, source = min(_reading(unit, table, provisioning) for unit, _, _ in found)
-    problems.extend(_age(as_of, today))
+    if old := too_old(as_of, today):
+        problems.append(old)
     return Price(
         (compute + fee) * machines,
         (*parts, PricePart("Vertex AI management fee", fee * machines)),
@@ -133,6 +134,12 @@ def price(
 def cost_of(usd_per_h: float, hours: float) -> float:
     """Dollars for that many hours at a rate: the only place where the two are multiplied."""
     return usd_per_h * hours
+
+
+def too_old(as_of: date, today: date | None = None) -> str:
+    """What is to be said of a price of that day, or ""."""
+    days = ((today or date.today()) - as_of).days
+    return f"older than {STALE_DAYS} days (of {as_of})" if days > STALE_DAYS else ""
 
 
 def shipped_prices() -> Prices:
@@ -212,8 +219,3 @@ def _note(found: list[Part], provisioning: Provisioning) -> str:
 
 def _unknown(table: Prices, problem: str) -> Price:
     return Price(None, (), table.as_of, table.source, problem)
-
-
-def _age(as_of: date, today: date | None) -> list[str]:
-    days = ((today or date.today()) - as_of).days
-    return [f"older than {STALE_DAYS} days (of {as_of})"] if days > STALE_DAYS else []

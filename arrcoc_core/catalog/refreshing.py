@@ -65,7 +65,7 @@ def refresh_prices(cloud: Cloud, state: Path, say: Say = lambda _: None, *, toda
 
 
 def check_prices(prices: Prices) -> tuple[Finding, ...]:
-    """on demand > flex-start > spot, for each unit price; and for each machine, whether spot is the cheapest."""
+    """on demand > flex-start > spot, for each unit price; and for each GPU, whether spot is the cheapest."""
     found: list[Finding] = []
     for region, row in prices.units.items():
         for part, unit in row.items():
@@ -76,11 +76,12 @@ def check_prices(prices: Prices) -> tuple[Finding, ...]:
                 found.append(Finding(region, f"{part} spot", True, f"{part}: spot ${unit.spot} is not below ${full}"))
             if unit.flex is not None and not 0 < unit.flex <= full:
                 found.append(Finding(region, f"{part} flex", True, f"{part}: flex ${unit.flex} is above ${full}"))
+    smallest = {machine.gpu: machine for machine in reversed(MACHINES)}
     for region in prices.units:
-        for machine in MACHINES:
+        for gpu, machine in smallest.items():
             quote = price(machine, region, "spot", prices=prices, today=prices.as_of)
             if quote.note:
-                found.append(Finding(region, machine.machine_type, False, f"{machine.name}: {quote.note}"))
+                found.append(Finding(region, f"{gpu}/gpu", False, f"{gpu}: {quote.note}"))
     return tuple(found)
 
 

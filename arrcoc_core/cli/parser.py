@@ -28,6 +28,9 @@ COMMANDS = {
     "cancel": "cancel:cancel",
     "diff": "diff:diff",
     "costs": "costs:costs",
+    "setup": "setup:setup",
+    "infra": "infra:infra",
+    "teardown": "teardown:teardown",
     "gui": "gui:gui",
     "completion": "completion:completion",
 }
@@ -141,6 +144,31 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--region", default=None, metavar="REGION", help="default: the one of .training")
     command.add_argument("--refresh", action="store_true", help="ask Google's price list for today's prices first")
     _json(command)
+
+    command = add("setup", "make in the cloud what training needs; what is there stays as it is")
+    command.add_argument("--dry-run", action="store_true", help="only show what would be made")
+    command.add_argument("-y", "--yes", action="store_true", help="do not ask; free and reversible repairs are run")
+    command.add_argument("--project", metavar="P", help="Google Cloud project; written to .training")
+    command.add_argument("--region", metavar="R", help="its region; written to .training")
+    command.add_argument("--copy-keys", action="store_true", help="copy the W&B key and Hub token to Secret Manager")
+    command.add_argument("--contact", metavar="EMAIL", help="address that goes with a quota request")
+    command.add_argument("--no-quota", action="store_true", help="request no GPU quota")
+    command.add_argument("--list", choices=("projects", "regions", "keys"), help="what can be chosen, as JSON lines")
+    _json(command, "one JSON object a line; never asks")
+
+    command = add("infra", "show what is in the cloud, the GPU quotas, and what it costs a month to keep")
+    command.add_argument("--request", metavar="GPU=N[@REGION]", help="ask Google for this quota, such as L4=2")
+    command.add_argument("--on-demand", action="store_true", help="ask for on-demand GPUs instead of spot")
+    command.add_argument("--contact", metavar="EMAIL", help="address that goes with a quota request")
+    _json(command, "one JSON object a line")
+
+    command = add("teardown", "remove from the cloud exactly what is ours")
+    command.add_argument("--dry-run", action="store_true", help="only list it, with sizes and prices")
+    command.add_argument("--with-checkpoints", action="store_true", help="the runs bucket too: checkpoints and results")
+    command.add_argument("--cancel-runs", action="store_true", help="cancel runs that go on")
+    command.add_argument("--confirm", metavar="NAME", help="PROJECT_NAME, for scripts; else it is asked for")
+    command.add_argument("--confirm-checkpoints", metavar="BUCKET", help="the runs bucket, with --with-checkpoints")
+    _json(command, "one JSON object a line; never asks")
 
     command = add("gui", "open the desktop app")
     _named(command, "--experiment", "experiment", "the experiment to select", default=None)
