@@ -239,6 +239,7 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) ->
     expected = vertex_workload(resolved, machine_for(compute.gpu, compute.count), compute.machines)
     span = vertex_estimate(resolved, facts, name, expected)
     cloud = plan_cloud(resolved, compute, facts, span)
+    by_default = resolved.sources["compute.fallback"].kind == "default"
     return Plan(
         resolved=resolved,
         code=facts.code_hash,
@@ -251,7 +252,7 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) ->
         environment=cloud.environment,
         secrets={variable: f"Secret Manager, {where}" for variable, where in cloud.secrets.items()},
         checks=(*facts.shared_by_cloud_jobs, *place_checks(compute, cloud, span)),
-        warnings=(*facts.shared[1], *place_notes(cloud)),
+        warnings=(*facts.shared[1], *place_notes(compute, cloud, default_ladder=by_default)),
         cost_usd=cloud.cost_usd,
         image="image built if it is not there",
         cloud=cloud,

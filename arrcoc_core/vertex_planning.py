@@ -4,8 +4,8 @@ A plan for the cloud is a ladder of rungs, tried from the top: each is a region,
 flex-start, on demand) and how long to wait for it. `CloudPlan` holds the ladder and everything else that the job's
 request is made of; it is kept as JSON beside the run, and whoever drives the run reads it there.
 
-Ladder: `spot` (or on demand) in each region of the experiment, then each `fallback` in each region; what the machine
-is not offered as is left out. What can be said against a plan is in vertex_review.py.
+Ladder: spot (or on demand) in each region of the experiment, then each `fallback` in each region. What can
+be said against a plan is in vertex_review.py.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from arrcoc_core.catalog import (
     machine_for,
     price,
 )
+from arrcoc_core.catalog.rules import WORDS
 from arrcoc_core.vertex_request import planned_request
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from arrcoc_core.experiment import Vertex
     from arrcoc_core.facts import CloudFacts, Facts
     from arrcoc_core.resolved import ResolvedExperiment
-
-WORDS: Mapping[Provisioning, str] = {"spot": "spot", "flex": "flex-start", "on-demand": "on demand"}
 
 PASSED_ON = ("WANDB_MODE", "WANDB_BASE_URL", "WANDB_PROJECT", "WANDB_ENTITY", "HF_ENDPOINT")
 """Variables of this shell and project that a job elsewhere gets, too: none of them is about this machine."""
@@ -109,6 +108,8 @@ class CloudPlan:
     price_source: str
     price_problem: str
     """Why the prices are not to be relied on, or ""."""
+    price_note: str
+    """What is worth knowing about them, or ""."""
 
     @property
     def requests(self) -> tuple[dict[str, Any], ...]:
@@ -120,13 +121,13 @@ class CloudPlan:
         """Dollars for the whole training: the least on the cheapest rung, the most on the dearest; None: not known."""
         low = [rung.usd_low for rung in self.rungs if rung.usd_low is not None]
         high = [rung.usd_high for rung in self.rungs if rung.usd_high is not None]
-        return (min(low), max(high)) if len(high) == len(self.rungs) and low else None
+        return (min(low), max(high)) if len(high) == len(self.rungs) else None
 
     @property
     def cost_usd(self) -> float | None:
         """Expected dollars on the first rung; None: not known."""
-        first = self.rungs[0] if self.rungs else None
-        if first is None or first.usd_low is None or first.usd_high is None:
+        first = self.rungs[0]
+        if first.usd_low is None or first.usd_high is None:
             return None
         return (first.usd_low * first.usd_high) ** 0.5
 
@@ -161,6 +162,7 @@ def plan_cloud(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, expe
     assert cloud is not None
     names, machine = cloud.names, machine_for(compute.gpu, compute.count)
     rungs, prices = _ladder(compute, machine, cloud, expected)
+    oldest = min(prices, key=lambda quote: quote.as_of)
     return CloudPlan(
         project=names.project,
         region=names.region,
@@ -186,9 +188,10 @@ def plan_cloud(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, expe
         secrets=_secrets(resolved, facts),
         max_hours=compute.max_hours,
         max_cost_usd=compute.max_cost_usd,
-        price_date=cloud.prices.as_of.isoformat(),
-        price_source=cloud.prices.source,
+        price_date=oldest.as_of.isoformat(),
+        price_source=oldest.source,
         price_problem=_price_problem(rungs, prices),
+        price_note="; ".join(dict.fromkeys(quote.note for quote in prices if quote.note)),
     )
 
 
@@ -202,8 +205,6 @@ def _ladder(
     rungs: list[Rung] = []
     prices: list[Price] = []
     for way in ways:
-        if way not in machine.provisioning:
-            continue
         for region in regions:
             quote = price(machine, region, way, machines=compute.machines, prices=cloud.prices, today=cloud.today)
             prices.append(quote)

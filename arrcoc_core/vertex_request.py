@@ -27,9 +27,6 @@ COMMAND = ("python", "-m", "training.train")
 RUN_ID, DIGEST = "{run}", "{digest}"
 """Stand in a planned request for what is known at launch: the run's id, and the image's digest once it is built."""
 
-FLEX_LONGEST_S = 7 * 24 * 3600.0
-"""Flex-start machines are given back after seven days."""
-
 
 def job_request(
     cloud: CloudPlan,
@@ -88,10 +85,9 @@ def planned_request(cloud: CloudPlan, rung: Rung) -> dict[str, Any]:
 
 
 def _scheduling(cloud: CloudPlan, rung: Rung) -> dict[str, Any]:
-    longest = cloud.max_hours * 3600
     settings: dict[str, Any] = {
         "strategy": STRATEGIES[rung.provisioning],
-        "timeout": _seconds(min(longest, FLEX_LONGEST_S) if rung.provisioning == "flex" else longest),
+        "timeout": _seconds(cloud.max_hours * 3600),
         "restartJobOnWorkerRestart": False,
         "disableRetries": True,
     }

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from arrcoc_core.catalog import REGIONS, Provisioning, cost_of, machine_for, regions_of
+from arrcoc_core.catalog import REGIONS, Provisioning, cost_of, regions_of
 from arrcoc_core.catalog.regions import nearest_regions
+from arrcoc_core.catalog.rules import fallback_note
 from arrcoc_core.facts import Check
 from arrcoc_core.formatting import duration, money
-from arrcoc_core.vertex_planning import WORDS
 
 if TYPE_CHECKING:
     from arrcoc_core.estimates import Estimate
@@ -34,21 +34,10 @@ A quarter more covers one every 40 minutes: far more than Google's spot machines
 
 def place_checks(compute: Vertex, cloud: CloudPlan, expected: Estimate) -> tuple[Check, ...]:
     """What can be said of the places and of the money without asking anybody."""
-    checks = [_regions_check(compute, cloud)]
-    first: Provisioning = "spot" if compute.spot else "on-demand"
-    if not any(rung.provisioning == first for rung in cloud.rungs):
-        machine = machine_for(compute.gpu, compute.count)
-        offered = " or ".join(WORDS[one] for one in machine.provisioning)
-        checks.append(
-            Check(
-                "machine",
-                False,
-                f"{machine.machine_type} ({compute.count} x {compute.gpu}) is offered {offered}, not {WORDS[first]}",
-                "Use spot=True." if "spot" in machine.provisioning else "Use spot=False.",
-            )
-        )
-    else:
-        checks.append(Check("machine", True, f"{cloud.rungs[0].machine_type}, {compute.count} x {compute.gpu}"))
+    checks = [
+        _home_check(cloud),
+        Check("machine", True, f"{cloud.rungs[0].machine_type}, {compute.count} x {compute.gpu}"),
+    ]
     if compute.max_cost_usd:
         checks.append(cap_check(cloud, expected))
     return tuple(checks)
@@ -87,14 +76,16 @@ def cap_check(cloud: CloudPlan, expected: Estimate) -> Check:
     )
 
 
-def place_notes(cloud: CloudPlan) -> tuple[str, ...]:
+def place_notes(compute: Vertex, cloud: CloudPlan, *, default_ladder: bool) -> tuple[str, ...]:
     """What is worth knowing about the places and is no reason to stop."""
     offered = regions_of(cloud.gpu)
     elsewhere = [region for region in dict.fromkeys(rung.region for rung in cloud.rungs) if region not in offered]
-    notes = [f"{region} has no {cloud.gpu} by the table of this version" for region in elsewhere if region in REGIONS]
+    notes = [fallback_note(compute)] if default_ladder else []
+    notes += [f"{region} has no {cloud.gpu} by the table of this version" for region in elsewhere if region in REGIONS]
     if cloud.price_problem:
         notes.append(f"prices: {cloud.price_problem} (arrcoc costs --refresh)")
-    return tuple(notes)
+    notes.append(cloud.price_note)
+    return tuple(note for note in notes if note)
 
 
 def text_rows(cloud: CloudPlan) -> list[tuple[str, str]]:
@@ -122,19 +113,18 @@ def ladder_lines(cloud: CloudPlan) -> list[str]:
     return lines
 
 
-def _regions_check(compute: Vertex, cloud: CloudPlan) -> Check:
-    asked = tuple(dict.fromkeys(compute.regions or (cloud.region,)))
-    unknown = [region for region in asked if region not in REGIONS]
-    if not unknown:
-        return Check("regions", True, ", ".join(asked))
-    where = "compute.regions" if compute.regions else "GCP_ROOT_RESOURCE_REGION in .training"
-    meant = nearest_regions(unknown[0])
+def _home_check(cloud: CloudPlan) -> Check:
+    """The regions of an experiment are checked where it is written; the one of `.training` is known only here."""
+    regions = dict.fromkeys(rung.region for rung in cloud.rungs)
+    if cloud.region in REGIONS:
+        return Check("regions", True, ", ".join(regions))
+    meant = nearest_regions(cloud.region)
     return Check(
         "regions",
         False,
-        f"Vertex AI has no region {', '.join(map(repr, unknown))} ({where})",
+        f"Vertex AI has no region {cloud.region!r} (GCP_ROOT_RESOURCE_REGION in .training)",
         (f"Did you mean {' or '.join(meant)}? " if meant else "")
-        + f"{compute.gpu} is in {', '.join(regions_of(compute.gpu))}.",
+        + f"{cloud.gpu} is in {', '.join(regions_of(cloud.gpu))}.",
     )
 
 

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from arrcoc_core.catalog import MACHINES, REGIONS, counts_of, gpu_quota, machine_for
+from arrcoc_core.catalog.rules import WORDS
 from arrcoc_core.cloud.usage import Usage, read_usage
 from arrcoc_core.errors import CloudError
 from arrcoc_core.facts import Check
 from arrcoc_core.infra.quotas import UNLIMITED, Quotas, read_quotas
 from arrcoc_core.preflight.ground import Ground
-from arrcoc_core.vertex_planning import WORDS
 
 if TYPE_CHECKING:
     from arrcoc_core.catalog import Provisioning

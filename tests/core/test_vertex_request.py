@@ -34,15 +34,8 @@ def planned(compute: Vertex, root: Path) -> CloudPlan:
 
 def requests(machine: Machine, root: Path, machines: int = 1) -> dict[str, Any]:
     """Provisioning -> the request of a first attempt, at a price that does not change with the price list."""
-    spot = "spot" in machine.provisioning
-    compute = Vertex(
-        gpu=machine.gpu,
-        count=machine.count,
-        machines=machines,
-        spot=spot,
-        fallback=("flex", "on-demand"),
-        max_hours=200.0,
-    )
+    fallback = tuple(way for way in ("flex", "on-demand") if way in machine.provisioning)
+    compute = Vertex(gpu=machine.gpu, count=machine.count, machines=machines, fallback=fallback, max_hours=100.0)
     cloud = planned(compute, root)
     return {
         rung.provisioning: job_request(
@@ -88,16 +81,13 @@ def test_there_is_a_golden_file_for_each_machine_and_no_other() -> None:
 
 
 def test_what_a_job_may_not_exceed(tmp_path: Path) -> None:
-    cloud = planned(Vertex(gpu="L4", max_hours=200.0, max_wait_minutes=7, fallback=("flex", "on-demand")), tmp_path)
-    scheduling = {
-        rung.provisioning: one["jobSpec"]["scheduling"] for rung, one in zip(cloud.rungs, cloud.requests, strict=True)
-    }
-    # Google takes flex-start machines back after seven days, and only of them it takes a longest wait.
-    assert scheduling["flex"]["timeout"] == "604800s" and scheduling["flex"]["maxWaitDuration"] == "420s"
-    assert scheduling["spot"]["timeout"] == scheduling["on-demand"]["timeout"] == "720000s"
-    assert "maxWaitDuration" not in scheduling["spot"] | scheduling["on-demand"]
-    for one in scheduling.values():
-        assert one["disableRetries"] is True and one["restartJobOnWorkerRestart"] is False
+    cloud = planned(Vertex(gpu="L4", max_hours=2.0, max_wait_minutes=7, fallback=("flex", "on-demand")), tmp_path)
+    for rung, one in zip(cloud.rungs, cloud.requests, strict=True):
+        scheduling = one["jobSpec"]["scheduling"]
+        assert scheduling["timeout"] == "7200s"
+        assert scheduling["disableRetries"] is True and scheduling["restartJobOnWorkerRestart"] is False
+        # Only of flex-start machines Google takes a longest wait.
+        assert scheduling.get("maxWaitDuration") == ("420s" if rung.provisioning == "flex" else None)
 
 
 def test_attempts_differ_in_name_label_and_variable_only(tmp_path: Path) -> None:
