@@ -44,6 +44,18 @@ def money(dollars: float | None) -> str:
     return "under $0.01" if 0 < dollars < 0.005 else f"${dollars:.2f}"
 
 
+def size(count: int | None) -> str:
+    """Bytes: "0 B", "812 B", "3.4 MB", "1.2 GB", in powers of 1,000."""
+    if count is None:
+        return UNKNOWN
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
+
+
 def percent(share: float | None) -> str:
     """A share of 1 as "98.4 %"."""
     if share is None:

@@ -97,6 +97,15 @@ PRECONDITIONS = (
 )
 
 
+def first_problem(world: World) -> Problem | None:
+    """The first precondition that fails."""
+    for one in PRECONDITIONS:
+        found = one.look(world)
+        if found.ok is False:
+            return found.problem or Problem(found.detail)
+    return None
+
+
 def no_project() -> ConfigError:
     return ConfigError(
         "No Google Cloud project is named: GCP_PROJECT_ID is empty.",
