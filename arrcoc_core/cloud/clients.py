@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cloud.credentials import Identity, find_identity
 from arrcoc_core.cloud.endpoints import Endpoints, load_endpoints
+from arrcoc_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from arrcoc_core.settings import Settings
@@ -63,7 +64,7 @@ class Cloud:
         def make() -> Any:
             from google.cloud.storage import Client  # pyright: ignore[reportMissingTypeStubs]
 
-            address = self.endpoints.services.get("storage")
+            address = self._address("storage")
             options = {"api_endpoint": address} if address else None
             return Client(project=self.project or None, credentials=self.identity.credentials, client_options=options)
 
@@ -121,8 +122,18 @@ class Cloud:
         """A page of the console in this project, such as "vertex-ai/training/custom-jobs"."""
         return f"{self.endpoints.console}/{path.lstrip('/')}?project={self.project}"
 
+    def _address(self, service: str) -> str | None:
+        """None: the library's own. Endpoints that are not Google's lead nowhere else: what they lack is an error."""
+        address = self.endpoints.services.get(service)
+        if address is None and not self.endpoints.is_google:
+            raise ConfigError(
+                f"The endpoints in {self.endpoints.folder} have no address for {service}.",
+                remedy="arrcoc sandbox start   writes them again",
+            )
+        return address
+
     def _rest(self, kind: Any, service: str, *, host: str | None = None) -> Any:
-        address = self.endpoints.services.get(service, host)
+        address = self._address(service) or host
         options = {"api_endpoint": address} if address else None
         return self._once(
             f"{kind.__name__} {address}",
@@ -130,7 +141,7 @@ class Cloud:
         )
 
     def _grpc(self, kind: Any, service: str) -> Any:
-        address = self.endpoints.services.get(service)
+        address = self._address(service)
 
         def make() -> Any:
             if address is None or not address.startswith("http://"):

@@ -15,6 +15,9 @@ from arrcoc_core.catalog import MACHINES, Machine, Provisioning, cpu_quota, gpu_
 from arrcoc_core.cloud.calling import call
 from arrcoc_core.cloud.clients import Cloud
 
+PATIENCE_S = 5.0
+"""A count that cannot be had is done without: nobody waits long for it."""
+
 LIVE = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "UPDATING")
 """Job states that hold quota, without their JOB_STATE_."""
 
@@ -43,7 +46,7 @@ def read_usage(cloud: Cloud, region: str) -> Usage:
     def list_custom_jobs(**limits: Any) -> list[Any]:
         return list(client.list_custom_jobs(request=request, **limits))  # every page of it
 
-    return count_usage(call(list_custom_jobs))
+    return count_usage(call(list_custom_jobs, patience_s=PATIENCE_S))
 
 
 def count_usage(jobs: Iterable[Any]) -> Usage:

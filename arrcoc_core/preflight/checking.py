@@ -24,7 +24,7 @@ _STEPS: Mapping[str, tuple[tuple[str, ...], Look]] = {
     "project": (("credentials",), account.project),
     "billing": (("project",), account.billing),
     "APIs": (("project",), account.apis),
-    "roles": (("project",), account.roles),
+    "roles": (("APIs",), account.roles),
     "GPU quota": (("APIs",), quotas.gpu_quotas),
     "CPU quota": (("APIs", "GPU quota"), quotas.cpu_quotas),
     "buckets": (("APIs",), resources.buckets),

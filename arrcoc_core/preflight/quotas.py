@@ -48,10 +48,11 @@ class Room(NamedTuple):
         return MOST_AT_ONCE if self.granted == UNLIMITED else max(0, self.granted - self.taken) // self.needed
 
     def describe(self) -> str:
-        """ "us-central1, spot: 1 needed, 0 granted"."""
+        """ "us-central1: 1 needed, 0 granted"; of the quota for on demand it says so."""
         granted = "no limit" if self.granted == UNLIMITED else f"{self.granted} granted"
         used = f", {self.taken} in use by {_few(self.jobs)}" if self.taken else ""
-        return f"{self.rung.title}: {self.needed} needed, {granted}{used}"
+        way = ", on demand" if self.rung.provisioning == "on-demand" else ""
+        return f"{self.rung.region}{way}: {self.needed} needed, {granted}{used}"
 
 
 def gpu_quotas(ground: Ground) -> Check:

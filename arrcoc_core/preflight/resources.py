@@ -11,7 +11,7 @@ from arrcoc_core.image import find_image
 from arrcoc_core.infra.accounts import build_account, training_account
 from arrcoc_core.infra.buckets import runs_bucket, staging_bucket
 from arrcoc_core.infra.grants import ActAs
-from arrcoc_core.infra.repository import Repository
+from arrcoc_core.infra.repository import repository
 from arrcoc_core.infra.secret_copies import secrets as known_secrets
 from arrcoc_core.preflight.account import status_row
 from arrcoc_core.preflight.ground import Ground
@@ -62,9 +62,9 @@ def secrets(ground: Ground) -> Check:
 
 def image(ground: Ground) -> Check:
     """Whether there is anything to build, and where it would go."""
-    repository = status_row("image", Repository().check(ground.world))
-    if not repository.ok:
-        return repository
+    place = status_row("image", repository(ground.world).check(ground.world))
+    if not place.ok:
+        return place
     world, tag = ground.world, ground.cloud.image_tag
     digest = find_image(world.cloud, world.names, tag)
     ground.found["image"] = digest
