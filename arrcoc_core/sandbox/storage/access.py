@@ -1,43 +1,44 @@
-"""Who may do what with buckets and objects: Google's predefined roles, as far as training and builds use them."""
+"""Who may do what with buckets and objects: by the bucket's own policy and the project's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-_READ_OBJECTS = {"storage.objects.get", "storage.objects.list"}
-_WRITE_OBJECTS = {
-    "storage.objects.insert",
-    "storage.objects.delete",
-    "storage.objects.patch",
-    "storage.objects.update",
-    "storage.objects.compose",
-    "storage.objects.copy",
-    "storage.objects.rewrite",
-    "storage.objects.move",
+from arrcoc_core.sandbox.policies import GRANTS
+from arrcoc_core.sandbox.project import OWNER, PROJECT
+
+if TYPE_CHECKING:
+    from arrcoc_core.sandbox.box import Box
+
+# The JSON API's methods that are not called like the permissions they need.
+_NEEDS = {
+    "storage.objects.insert": ("storage.objects.create",),
+    "storage.objects.patch": ("storage.objects.update",),
+    "storage.objects.compose": ("storage.objects.create", "storage.objects.get"),
+    "storage.objects.copy": ("storage.objects.create", "storage.objects.get"),
+    "storage.objects.rewrite": ("storage.objects.create", "storage.objects.get"),
+    "storage.objects.move": ("storage.objects.create", "storage.objects.get", "storage.objects.delete"),
+    "storage.buckets.insert": ("storage.buckets.create",),
+    "storage.buckets.patch": ("storage.buckets.update",),
+    "storage.buckets.testIamPermissions": (),
+    "storage.projects.serviceAccount.get": (),
 }
-_READ_BUCKET = {"storage.buckets.get", "storage.buckets.getIamPolicy"}
-
-# What the routes are called, rather than Google's permissions: "insert" is storage.objects.create there.
-ROLES: dict[str, set[str]] = {
-    "roles/storage.objectViewer": _READ_OBJECTS,
-    "roles/storage.objectCreator": {"storage.objects.insert"},
-    "roles/storage.objectUser": _READ_OBJECTS | _WRITE_OBJECTS,
-    "roles/storage.objectAdmin": _READ_OBJECTS | _WRITE_OBJECTS,
-    "roles/storage.legacyBucketReader": {"storage.objects.list", "storage.buckets.get"},
-    "roles/storage.legacyBucketWriter": {"storage.objects.list", "storage.buckets.get"} | _WRITE_OBJECTS,
-    "roles/storage.legacyObjectReader": {"storage.objects.get"},
-    "roles/storage.bucketViewer": _READ_BUCKET | {"storage.buckets.list"},
-    "roles/viewer": {"storage.buckets.list"},
-}
-_EVERYTHING = ("roles/owner", "roles/editor", "roles/storage.admin", "roles/storage.legacyBucketOwner")
 
 
-def permitted(bindings: Iterable[tuple[str, Sequence[str]]], caller: str, permission: str) -> bool:
-    """Whether one of these (role, members) gives the account that permission."""
-    own = (
-        {f"serviceAccount:{caller}", f"user:{caller}", "allUsers", "allAuthenticatedUsers"} if caller else {"allUsers"}
-    )
-    for role, members in bindings:
-        if own & set(members) and (role in _EVERYTHING or permission in ROLES.get(role, ())):
-            return True
-    return False
+def missing(box: Box, caller: str, method: str, bucket: dict[str, Any] | None) -> str:
+    """The permission that an account lacks for a method; "" where it lacks none."""
+    needed = _NEEDS.get(method, (method,))
+    return next((permission for permission in needed if not allowed(box, caller, permission, bucket)), "")
+
+
+def allowed(box: Box, caller: str, permission: str, bucket: dict[str, Any] | None) -> bool:
+    if caller == OWNER:
+        return box.policies.permitted([permission]) != []
+    own = {"allUsers"}
+    if caller:
+        own |= {f"serviceAccount:{caller}", f"user:{caller}", "allAuthenticatedUsers"}
+    held: list[tuple[str, list[str]]] = []
+    if bucket:
+        held += [(row["role"], row["members"]) for row in bucket["iam"]["bindings"]]
+    held += [(str(row.role), list(row.members)) for row in box.policies.get(f"projects/{PROJECT}").bindings]
+    return any(own & set(members) and permission.startswith(GRANTS.get(role, ("\0",))) for role, members in held)

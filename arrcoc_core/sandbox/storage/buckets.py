@@ -141,6 +141,8 @@ class Buckets:
             for member in binding.get("members", []):
                 if ":" not in member and member not in ("allUsers", "allAuthenticatedUsers"):
                     raise invalid(f"Invalid argument: unknown member {member}")
+                if member.startswith("serviceAccount:") and not self._world.account_exists(member.partition(":")[2]):
+                    raise invalid(f"Service account {member.partition(':')[2]} does not exist.")
         with self._index.lock:
             bucket = self.held(name)
             if wanted.get("etag") and wanted["etag"] != _policy(bucket)["etag"]:
@@ -152,12 +154,6 @@ class Buckets:
             }
             self._index.put_bucket(name, bucket)
         return json_reply(_policy(bucket))
-
-    def test_permissions(self, request: Request, name: str) -> Reply:
-        self.held(name)
-        return json_reply(
-            {"kind": "storage#testIamPermissionsResponse", "permissions": list(request.query.get("permissions", ()))}
-        )
 
     def held(self, name: str) -> dict[str, Any]:
         """StorageError when there is none, or it is somebody else's."""

@@ -38,7 +38,7 @@ class Objects:
         self._buckets = buckets
         self._world = world
         self.written: Callable[[str, str, str, int], None] = lambda *_: None
-        """Told of each new object: bucket, name, file, size."""
+        """Told of each object that was uploaded, without the index's lock: bucket, name, file, size."""
 
     # -- reading
 
@@ -274,7 +274,6 @@ class Objects:
             raise
         if old:
             self._contents.remove(old[1])
-        self.written(bucket, name, file, hashes.size)
         return data
 
     def shown(self, data: Mapping[str, Any], request: Request) -> Reply:

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.faults import BucketTaken, SlowDown
+from arrcoc_core.sandbox.project import PROJECT, PROJECT_NUMBER
 from arrcoc_core.sandbox.service import RawService
-from arrcoc_core.sandbox.storage.access import permitted
+from arrcoc_core.sandbox.storage.access import allowed, missing
 from arrcoc_core.sandbox.storage.content import PIECE
-from arrcoc_core.sandbox.storage.messages import Reply, Request, StorageError
+from arrcoc_core.sandbox.storage.messages import Reply, Request, StorageError, json_reply
 from arrcoc_core.sandbox.storage.service import Route, Storage
 
 if TYPE_CHECKING:
@@ -61,7 +62,14 @@ class StorageService(RawService):
         )
         denied = self._denied(exchange.caller, route)
         try:
-            reply = denied.reply() if denied else self.storage.handle(request)
+            if denied:
+                reply = denied.reply()
+            elif route.name == "storage.buckets.testIamPermissions":
+                reply = self._tested(request, route, exchange.caller)
+            else:
+                reply = self.storage.handle(request)
+        except StorageError as error:
+            reply = error.reply()
         except ConnectionAbortedError:
             exchange.drop()
             return
@@ -72,18 +80,12 @@ class StorageService(RawService):
         return str(held["project"]) if held else request.one("project") or ""
 
     def _denied(self, caller: str, route: Route) -> StorageError | None:
-        """A refusal where a bucket's policy and the project's give this account no such permission."""
-        from arrcoc_core.sandbox.project import OWNER
-
+        """A refusal where a bucket's policy and the project's give this account too little."""
         bucket = self.storage.index.bucket(route.bucket) if route.bucket else None
-        if caller == OWNER or (route.bucket and bucket is None):
+        if route.bucket and bucket is None:
             return None
-        bindings: list[dict[str, Any]] = bucket["iam"]["bindings"] if bucket else []
-        project: Any = self.box.policies.get(f"projects/{_project_id()}")
-        held = [(row["role"], list(row["members"])) for row in bindings]
-        held += [(str(row.role), list(row.members)) for row in project.bindings]
-        permission = route.name
-        if permitted(held, caller, permission):
+        permission = missing(self.box, caller, route.name, bucket) if route.name else ""
+        if not permission:
             return None
         what = f"objects in {route.bucket}" if ".objects." in permission else route.bucket or "the project"
         return StorageError(
@@ -92,6 +94,12 @@ class StorageService(RawService):
             f"{caller or 'Anonymous caller'} does not have {permission} access to {what}. "
             f"Permission '{permission}' denied on resource (or it may not exist).",
         )
+
+    def _tested(self, request: Request, route: Route, caller: str) -> Reply:
+        bucket = self.storage.buckets.held(route.bucket)
+        wanted = request.query.get("permissions", ())
+        granted = [name for name in wanted if allowed(self.box, caller, name, bucket)]
+        return json_reply({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
 
     def _tell(self, bucket: str, name: str, file: str, size: int) -> None:
         if self._watchers:
@@ -108,9 +116,11 @@ class _World:
         return self._box.clock.date()
 
     def project_number(self, project: str) -> str | None:
-        from arrcoc_core.sandbox.project import PROJECT_NUMBER
+        return PROJECT_NUMBER if project in (PROJECT, PROJECT_NUMBER) else None
 
-        return PROJECT_NUMBER if project in (_project_id(), PROJECT_NUMBER) else None
+    def account_exists(self, email: str) -> bool:
+        own = email.endswith(f"@{PROJECT}.iam.gserviceaccount.com")
+        return not own or bool(self._box.service("iam").exists(email))
 
     def somebody_elses(self, bucket: str) -> bool:
         return self._box.faults.peek(BucketTaken, name=bucket) is not None
@@ -148,9 +158,3 @@ def _pieces(content: Any, length: int, storage: Storage) -> Iterator[bytes]:
         storage.contents.throttle.take(len(piece))
         yield piece
         length -= len(piece)
-
-
-def _project_id() -> str:
-    from arrcoc_core.sandbox.project import PROJECT
-
-    return PROJECT

@@ -14,7 +14,7 @@ from arrcoc_core.sandbox.storage.index import Index
 from arrcoc_core.sandbox.storage.messages import Reply, Request, StorageError, json_reply
 from arrcoc_core.sandbox.storage.objects import Objects
 from arrcoc_core.sandbox.storage.uploads import Uploads
-from arrcoc_core.sandbox.storage.world import OpenWorld, World
+from arrcoc_core.sandbox.storage.world import World
 
 _BUCKETS = re.compile(r"/storage/v1/b")
 _BUCKET = re.compile(r"/storage/v1/b/([^/]+)")
@@ -38,9 +38,8 @@ class Route(NamedTuple):
 
 
 class Storage:
-    def __init__(self, folder: Path, world: World | None = None) -> None:
+    def __init__(self, folder: Path, world: World) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        world = world or OpenWorld()
         self.index = Index(folder / "index.sqlite")
         self.contents = Contents(folder / "contents", Throttle(world.bytes_per_s))
         self.contents.sweep(self.index.files())
@@ -144,7 +143,7 @@ class Storage:
                 bucket,
                 "",
                 False,
-                lambda r: self.buckets.test_permissions(r, bucket),
+                lambda r: self.buckets.get(r, bucket),
             )
         if request.method == "PUT":
             return Route("storage.buckets.setIamPolicy", bucket, "", True, lambda r: self.buckets.set_policy(r, bucket))

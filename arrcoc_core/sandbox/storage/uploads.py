@@ -44,7 +44,9 @@ class Uploads:
         }
         if request.one("contentEncoding"):
             fields["contentEncoding"] = str(request.one("contentEncoding"))
-        return self._objects.shown(self._objects.commit(bucket, name, fields, file, hashes, conditions), request)
+        data = self._objects.commit(bucket, name, fields, file, hashes, conditions)
+        self._objects.written(bucket, name, file, hashes.size)
+        return self._objects.shown(data, request)
 
     def multipart(self, request: Request, bucket: str) -> Reply:
         parts = list[bytes]()
@@ -59,7 +61,9 @@ class Uploads:
         self._contents.path(file).write_bytes(content)
         hashes.update(content)
         fields = {"contentType": kind, **fields, **_said_hashes(request)}
-        return self._objects.shown(self._objects.commit(bucket, name, fields, file, hashes, conditions), request)
+        data = self._objects.commit(bucket, name, fields, file, hashes, conditions)
+        self._objects.written(bucket, name, file, hashes.size)
+        return self._objects.shown(data, request)
 
     def start(self, request: Request, bucket: str) -> Reply:
         fields = request.json()
@@ -158,6 +162,7 @@ class Uploads:
                 self._index.drop_upload(upload_id)
                 raise
             self._index.put_upload(upload_id, {**upload, "object": data})
+        self._objects.written(upload["bucket"], upload["name"], upload["file"], hashes.size)
         return self._objects.shown(data, request)
 
     def _hashes_of(self, upload_id: str, upload: Mapping[str, Any]) -> Hashes:

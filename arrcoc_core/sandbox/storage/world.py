@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -18,25 +17,13 @@ class World(Protocol):
         """Whether this name belongs to a bucket in a project that the caller cannot see."""
         ...
 
+    def account_exists(self, email: str) -> bool:
+        """Whether a service account may be named in a policy."""
+        ...
+
     def bytes_per_s(self) -> float | None:
         """How fast bytes come and go; None: as fast as they can."""
         ...
-
-
-class OpenWorld:
-    """Every project exists, nothing is taken, the clock is the machine's: a Storage server on its own."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def project_number(self, project: str) -> str | None:
-        return str(100_000_000_000 + zlib.crc32(project.encode()))
-
-    def somebody_elses(self, bucket: str) -> bool:
-        return False
-
-    def bytes_per_s(self) -> float | None:
-        return None
 
 
 def written(moment: datetime) -> str:

@@ -126,3 +126,7 @@ def quota_metrics(machine_type: str, accelerator: str, count: int, *, preemptibl
         kind = f"custom_model_training_preemptible_{row.quota}" if preemptible else f"{start}_{row.quota}"
         found[f"{_METRIC}/{kind}"] = count
     return found
+
+
+def flex_possible(accelerator: str) -> bool:
+    return accelerator in ACCELERATORS and ACCELERATORS[accelerator].flex
