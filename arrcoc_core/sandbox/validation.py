@@ -24,25 +24,33 @@ def behaviors() -> dict[str, dict[str, str]]:
 
 
 def check_request(request: Any, method: str) -> None:
-    """Clear what only the service sets, in place; INVALID_ARGUMENT naming each required field that is not set."""
+    """Clear what only the service sets, in place; INVALID_ARGUMENT naming each required field that is not set.
+
+    An update names its resource by a field that is the service's own otherwise, and with a mask it need not repeat
+    what it does not change.
+    """
     found: list[str] = []
-    _check(request, "", found)
-    if not found:
-        if method.startswith("Update"):
-            _check_immutable(request)
-        return
-    violations = [(path, "Required field is not set.") for path in found]
-    listed = "\t".join(f"{n}.Field: {path}; Message: Required field is not set." for n, path in enumerate(found, 1))
-    raise ApiError("INVALID_ARGUMENT", f"List of found errors:\t{listed}\t", violations=violations)
+    update = method.startswith(("Update", "Patch"))
+    masked = update and "update_mask" in request.DESCRIPTOR.fields_by_name and request.HasField("update_mask")
+    _check(request, "", found, keep_name=update)
+    if masked:
+        found = [path for path in found if "." not in path]
+    if found:
+        violations = [(path, "Required field is not set.") for path in found]
+        rows = "\t".join(f"{n}.Field: {path}; Message: Required field is not set." for n, path in enumerate(found, 1))
+        raise ApiError("INVALID_ARGUMENT", f"List of found errors:\t{rows}\t", violations=violations)
+    if masked:
+        _check_immutable(request)
 
 
-def _check(message: Any, path: str, found: list[str]) -> None:
+def _check(message: Any, path: str, found: list[str], *, keep_name: bool = False) -> None:
     rules = behaviors().get(message.DESCRIPTOR.full_name, {})
     for name, letters in rules.items():
         if name not in message.DESCRIPTOR.fields_by_name:
             continue  # the annotations may be of another version of the library
         if "O" in letters:
-            message.ClearField(name)
+            if not (keep_name and name == "name"):
+                message.ClearField(name)
         elif "R" in letters and not _is_set(message, name):
             found.append(f"{path}{name}")
     for field, value in message.ListFields():
@@ -54,7 +62,7 @@ def _check(message: Any, path: str, found: list[str]) -> None:
             for index, item in enumerate(value):
                 _check(item, f"{path}{field.name}[{index}].", found)
         else:
-            _check(value, f"{path}{field.name}.", found)
+            _check(value, f"{path}{field.name}.", found, keep_name=keep_name and not path)
 
 
 def _is_set(message: Any, name: str) -> bool:
@@ -70,10 +78,8 @@ def _is_set(message: Any, name: str) -> bool:
 
 def _check_immutable(request: Any) -> None:
     """INVALID_ARGUMENT where the update mask names a field that cannot be changed."""
-    if "update_mask" not in request.DESCRIPTOR.fields_by_name or not request.HasField("update_mask"):
-        return
     for field, value in request.ListFields():
-        if field.message_type is None or field.name == "update_mask":
+        if field.message_type is None or field.is_repeated or field.name == "update_mask":
             continue
         rules = behaviors().get(field.message_type.full_name, {})
         for path in request.update_mask.paths:
