@@ -119,7 +119,7 @@ class _Write:
         began = time.monotonic()
         try:
             self.folder = save(self._store, self.checkpoint, limit=self._limit)
-        except Exception as error:  # whatever it is, it is the loop's to hear
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the loop's to hear
             self.error = error
         self.seconds = time.monotonic() - began
 

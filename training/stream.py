@@ -42,6 +42,7 @@ class Stream:
     def __init__(self, run: Objects, directory: Path, streamed: Path, say: Callable[[str], None]) -> None:
         self._run, self._directory, self._streamed, self._say = run, directory, streamed, say
         self._ends: dict[str, int] = {}  # path -> bytes that are there
+        self._indexed: dict[str, int] = {}  # what the index counts
         self._before: dict[str, int] = {}  # path -> how many of them were there before this directory was begun
         self._sent: dict[str, tuple[int, int]] = {}  # small file -> modification time and size when it was sent
         self._stop = threading.Event()
@@ -56,16 +57,13 @@ class Stream:
         self._ends = stream_ends([(entry.name, entry.size) for entry in self._run.listing("stream/")])
         self._thread.start()
 
-    def close(self, at_most_s: float) -> bool:
-        """Send the rest and stop; False when that could not be done in time."""
+    def close(self, seconds_left: Callable[[], float]) -> bool:
+        """Send the rest and stop; False when no seconds are left and not all of it is there."""
         self._stop.set()
-        deadline = time.monotonic() + at_most_s
-        while time.monotonic() < deadline:
-            if self._in_round.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                self._in_round.release()
-                if self.send():
-                    return True
-                time.sleep(_LOOK_S)
+        while seconds_left() > 0:
+            if self.send():
+                return True
+            time.sleep(_LOOK_S)
         return False
 
     def send(self) -> bool:
@@ -101,7 +99,7 @@ class Stream:
             try:
                 self._small(PROGRESS)
             except CloudError:
-                self._failing = True  # the next round says so, or that it is over
+                return  # the next round sends it too, and says when it cannot
 
     def _round(self) -> None:
         as_of = time.time()
@@ -110,9 +108,12 @@ class Stream:
         for path in small:
             if path != _DONE:
                 self._small(path)
-        news = [self._grown(path, size) for path, size in sizes.items()]
-        if any(news):
-            self._run.replace(INDEX, json.dumps({"ends": self._ends}, sort_keys=True).encode())
+        for path, size in sizes.items():
+            self._grown(path, size)
+        if self._ends != self._indexed:
+            ends = dict(self._ends)
+            self._run.replace(INDEX, json.dumps({"ends": ends}, sort_keys=True).encode())
+            self._indexed = ends
         if _DONE in small:
             self._small(_DONE)
         self._streamed.touch()
@@ -132,12 +133,12 @@ class Stream:
         self._run.replace(f"files/{path}", data)
         self._sent[path] = state
 
-    def _grown(self, path: str, size: int) -> bool:
-        """Send the bytes up to `size`; True when there were any."""
+    def _grown(self, path: str, size: int) -> None:
+        """Send the bytes up to `size`."""
         before = self._before.setdefault(path, self._ends.get(path, 0))
         here = self._ends.get(path, 0) - before
         if here >= size:
-            return False
+            return
         with (self._directory / path).open("rb") as file:
             file.seek(here)
             while here < size:
@@ -151,7 +152,6 @@ class Stream:
                     self._ends[path] = stream_ends(there)[path]
                     self._before[path] = self._ends[path] - here
                     file.seek(here)
-        return True
 
     def _found(self, patterns: tuple[str, ...]) -> list[str]:
         """Paths of files, relative to the directory; wandb's link to its latest run is none of them."""

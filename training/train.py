@@ -1,7 +1,8 @@
 """Train a selector: `python -m training.train RUN`, where RUN is a directory with an `experiment.json`, or its `gs://`.
 
 In Cloud Storage (`gs://bucket/runs/ID`) this process watches over one that trains in a scratch directory, and streams
-what that leaves (training/vertex_job.py). In the foreground and without the run store: `python training/train.py NAME`, with the name of an experiment.
+what that leaves (training/vertex_job.py). In the foreground and without the run store: `python training/train.py NAME`,
+with the name of an experiment.
 
 What happens, in order: wandb is started, the frozen base loaded, the data opened, the newest whole checkpoint (if there
 is one) taken up; then the loop: one optimizer step, sometimes an evaluation, one metrics row, sometimes a checkpoint,
@@ -54,7 +55,7 @@ from training.devices import (
 from training.foreground import foreground_run
 from training.gcs import open_store
 from training.progress import Clock, Story, duration
-from training.ranks import run_ranks
+from training.ranks import end_with_parent, run_ranks
 from training.results import leave_exit_code, leave_result
 from training.saving import Saver
 from training.signals import STOPPED_EXIT_CODE, StopRequest
@@ -75,6 +76,7 @@ def main() -> int:
         from training.vertex_job import run_in_cloud
 
         return run_in_cloud(sys.argv[1])
+    end_with_parent()
     gc.disable()  # until all is loaded: the libraries make millions of objects that stay
     stop, world = StopRequest(), World.from_environment()
     code, directory = 1, Path(sys.argv[1])

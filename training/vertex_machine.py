@@ -53,7 +53,9 @@ class Nodes:
 
 def open_cloud() -> Cloud:
     """The cloud this job runs in, with the job's own identity."""
-    return Cloud(load_endpoints(os.environ.get("ARRCOC_CLOUD_ENDPOINTS", "")), os.environ.get("CLOUD_ML_PROJECT_ID", ""))
+    return Cloud(
+        load_endpoints(os.environ.get("ARRCOC_CLOUD_ENDPOINTS", "")), os.environ.get("CLOUD_ML_PROJECT_ID", "")
+    )
 
 
 def check_output_directory(run_uri: str) -> None:

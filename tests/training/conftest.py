@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cloud_job import CloudRun
 
 from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Local, Logging, Model, Tokens, Train
 from arrcoc_core.paths import with_assignments
 from arrcoc_core.resolving import resolve
+from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.settings import load_settings
 from arrcoc_core.stored import save_experiment
 
@@ -114,3 +116,17 @@ def whole_run(make_run: MakeRun, start_trainer: Callable[..., Trainer]) -> Path:
     trainer = start_trainer(directory)
     assert trainer.wait() == 0, trainer.said
     return directory
+
+
+@pytest.fixture
+def cloud_run(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., CloudRun]]:
+    """Make SMALL, with some assignments, a run in the sandbox's Storage; its containers are ended with the test."""
+    made: list[CloudRun] = []
+
+    def make(*assignments: str) -> CloudRun:
+        made.append(CloudRun(sandbox, tmp_path, SMALL, *assignments))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.end_all()

@@ -1,0 +1,101 @@
+"""An attempt in the cloud: what it leaves in the bucket, how it ends, and that it goes on as if it had not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cloud_job import CloudRun
+
+from arrcoc_core.metrics import open_metrics
+
+MakeCloudRun = Callable[..., CloudRun]
+
+
+def comparable_rows(run: Path) -> list[dict[str, Any]]:
+    """All rows without what depends on the clock."""
+    rows = open_metrics(run).rows()
+    return [{k: v for k, v in row.items() if not k.startswith(("perf/", "cost/"))} for row in rows]
+
+
+def wait_for(condition: Callable[[], object], run: CloudRun) -> None:
+    while not condition():
+        assert run.containers[-1].poll() is None, run.said()
+        time.sleep(0.01)
+
+
+def kill(container: subprocess.Popen[bytes]) -> None:
+    """As the machine is taken away: all at once, without a word."""
+    os.killpg(container.pid, signal.SIGKILL)
+    container.wait()
+
+
+def test_preempted_restarted_and_resumed_equals_one_left_alone(cloud_run: MakeCloudRun, whole_run: Path) -> None:
+    run = cloud_run()
+    first = run.start()
+    wait_for(lambda: "step-00000003" in run.committed(), run)
+    kill(first)
+    run.pull(thorough=True)
+
+    # The same job again: its container failed, and was started again. Then a machine is lost within a checkpoint.
+    second = run.start()
+    wait_for(lambda: run.names("checkpoints/") and run.committed()[-1] >= "step-00000007", run)
+    kill(second)
+    newest = sorted({name.split("/")[1] for name in run.names("checkpoints/")})[-1]
+    run.objects.delete(f"checkpoints/{newest}/COMMITTED")
+    run.pull()
+
+    third = run.start(attempt=2)
+    assert third.wait(timeout=240) == 0, run.said()
+    assert f"skipping checkpoint {newest}" in run.said() or newest not in run.said()
+    mirror = run.pull(thorough=True)
+    selector = (mirror / "result" / "selector.safetensors").read_bytes()
+    assert selector == (whole_run / "result" / "selector.safetensors").read_bytes()
+    assert (mirror / "result" / "DONE").exists()
+    assert comparable_rows(mirror) == comparable_rows(whole_run)
+    pictures = [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(mirror).media()]
+    assert pictures == [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(whole_run).media()]
+    assert run.committed() == ["step-00000011", "step-00000012"]
+    print(run.said())
+
+
+def test_what_an_attempt_tells(cloud_run: MakeCloudRun) -> None:
+    run = cloud_run("data.max_train_samples=16")
+    model_dir = f"{run.uri}/model"
+    assert run.start(AIP_MODEL_DIR=model_dir).wait(timeout=240) == 0, run.said()
+    mirror = run.pull()
+    claim, beat, left = (run.json(f"attempts/1/{name}.json") for name in ("claim", "heartbeat", "exit"))
+    assert claim["job"] == beat["job"] == left["job"] == "job-1"
+    assert (beat["step"], beat["total_steps"], beat["phase"]) == (2, 2, "done")
+    assert 0 < beat["usd"] < 0.05 and beat["usd_before"] == 0
+    assert left["code"] == 0
+    assert json.loads((mirror / "progress.json").read_text())["phase"] == "done"
+    assert json.loads((mirror / "summary.json").read_text())["base/unchanged"] == 1.0
+    rows = open_metrics(mirror).rows()
+    costs = [row["cost/usd"] for row in rows if row.get("cost/usd") is not None]
+    assert costs == sorted(costs) and costs[0] > 0
+    log = (mirror / "logs" / "attempt-1.log").read_text()
+    assert log == run.said()
+    assert "NO GPU HERE" in log
+    assert {name.split("/")[-1] for name in run.names("model/")} >= {"selector.safetensors", "config.json", "DONE"}
+    assert list((run.tmp_path / "vm").glob("run-*")) == []
+
+    # A container of a job that had ended: nothing is done again, nothing is replaced.
+    before = run.objects.listing("")
+    assert run.start().wait(timeout=60) == 0
+    assert run.objects.listing("") == before
+    # Another job of the same attempt, and an attempt before the newest one.
+    assert run.start(job="job-2").wait(timeout=60) == 76
+    run.objects.put_if_absent("attempts/3/claim.json", b'{"job": "job-3"}')
+    assert run.start(attempt=2).wait(timeout=60) == 76
+    assert "attempt 3 has begun" in run.said()
+    assert [name for name in run.names("attempts/") if not name.startswith("attempts/1/")] == [
+        "attempts/2/claim.json",
+        "attempts/3/claim.json",
+    ]
