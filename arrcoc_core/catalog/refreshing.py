@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arrcoc_core.catalog.machines import MACHINES
-from arrcoc_core.catalog.prices import Prices, Unit, price, prices_path, shipped_prices
+from arrcoc_core.catalog.prices import Prices, Unit, Units, price, prices_path, shipped_prices
 from arrcoc_core.catalog.skus import COMPUTE_SERVICE, VERTEX_SERVICE, Reading, read_sku
 from arrcoc_core.cloud.calling import call
 from arrcoc_core.cloud.clients import Cloud
 from arrcoc_core.errors import CloudError
 
 PAGE = 5000
+PATIENCE_S = 60.0
+"""How long a page of the catalogue is asked for again."""
 SOURCE = "Cloud Billing catalogue (cloudbilling.googleapis.com)"
 Say = Callable[[str], None]
 
@@ -46,7 +48,7 @@ def refresh_prices(cloud: Cloud, state: Path, say: Say = lambda _: None, *, toda
         count = found = 0
         for sku in _list_skus(cloud, service):
             count += 1
-            found += _take(units, sku)
+            found += take(units, sku)
         say(f"{title}: {count:,} SKUs, {found} of machines in this catalogue")
     whole = sum(unit.on_demand is not None for row in units.values() for unit in row.values())
     if not whole:
@@ -57,7 +59,7 @@ def refresh_prices(cloud: Cloud, state: Path, say: Say = lambda _: None, *, toda
         )
     made = Prices(today or datetime.now(UTC).date(), SOURCE, units, shipped_prices().fee)
     findings = check_prices(made)
-    made = replace(made, units=_without(units, findings))
+    made = replace(made, units=without(units, findings))
     for finding in findings:
         say(f"{'left out' if finding.wrong else 'note'}: {finding.region}: {finding.text}")
     _write(prices_path(state), made)
@@ -93,7 +95,7 @@ def _list_skus(cloud: Cloud, service: str) -> Iterable[Any]:
     while True:
         request = ListSkusRequest(parent=f"services/{service}", currency_code="USD", page_size=PAGE, page_token=token)
         # One page at a time through `call`: the pager of the client would fetch the next ones without its retries.
-        pager = call(catalog.list_skus, request=request, timeout_s=60.0)
+        pager = call(catalog.list_skus, request=request, patience_s=PATIENCE_S, timeout_s=60.0)
         page = next(iter(pager.pages))
         yield from page.skus
         token = page.next_page_token
@@ -101,8 +103,8 @@ def _list_skus(cloud: Cloud, service: str) -> Iterable[Any]:
             return
 
 
-def _take(units: dict[str, dict[str, Unit]], sku: Any) -> bool:
-    """Put a SKU's price where it belongs; whether it is one that matters."""
+def take(units: dict[str, dict[str, Unit]], sku: Any) -> bool:
+    """Put the price of a billing_v1 Sku where it belongs in `units`; whether it is one that matters."""
     if not sku.pricing_info:
         return False
     expression = sku.pricing_info[-1].pricing_expression
@@ -128,7 +130,8 @@ def _with(unit: Unit, reading: Reading, usd: float) -> Unit:
     return replace(unit, **{reading.rate: usd if before is None else max(before, usd)})
 
 
-def _without(units: dict[str, dict[str, Unit]], findings: Iterable[Finding]) -> dict[str, dict[str, Unit]]:
+def without(units: Units, findings: Iterable[Finding]) -> dict[str, dict[str, Unit]]:
+    """The units less the rates that are wrong."""
     kept = {region: dict(row) for region, row in units.items()}
     for finding in findings:
         if finding.wrong:

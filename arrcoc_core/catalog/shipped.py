@@ -12,6 +12,7 @@ Vertex AI's fee: 15 % of the on-demand price by SKUs billed for an a3-highgpu-8g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -220,7 +221,7 @@ def _units() -> dict[str, dict[str, Unit]]:
     return units
 
 
-def _reading(later: list[str]) -> tuple[str, str]:
+def _reading(later: Sequence[str]) -> tuple[str, str]:
     return _LATER[later[0]] if later else ("", "")
 
 

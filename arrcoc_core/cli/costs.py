@@ -87,24 +87,18 @@ def _old_text(old: tuple[OldFigure, ...]) -> str:
     from arrcoc_core.catalog.tables import OLD_ON_DEMAND_USD_PER_H, OLD_SPOT_USD_PER_H, saving
 
     rows = [
-        (
+        [
             figure.time,
             f"{figure.gpus} x A100",
             money(figure.then_usd) + ("" if abs(figure.then_usd - figure.printed_usd) < 0.005 else " *"),
             *(money(figure.today_usd(way)) for way in figure.today),
-        )
+        ]
         for figure in old
     ]
     quotes = old[0].today
-    rows.append(
-        (
-            "saved",
-            "by spot",
-            percent(saving(OLD_SPOT_USD_PER_H, OLD_ON_DEMAND_USD_PER_H)),
-            *(percent(saving(quotes[way].usd_per_h, quotes["on-demand"].usd_per_h)) for way in quotes),
-        )
-    )
-    rows[-1] = (*rows[-1][:-1], "")
+    full = quotes["on-demand"].usd_per_h
+    cheap = [percent(saving(quote.usd_per_h, full)) for way, quote in quotes.items() if way != "on-demand"]
+    rows.append(["saved", "", percent(saving(OLD_SPOT_USD_PER_H, OLD_ON_DEMAND_USD_PER_H)), *cheap, ""])
     wrong = next(figure for figure in old if abs(figure.then_usd - figure.printed_usd) >= 0.005)
     lines = [
         paint("The original README's table, and the same today in us-central1", "bold"),
