@@ -1,4 +1,4 @@
-"""Write arrcoc_core/sandbox/field_behavior.json: which fields Google's services require, set themselves, or never change.
+"""Write arrcoc_core/sandbox/field_behavior.json: which fields Google's services require, set or never change.
 
     npm pack @google-cloud/aiplatform …      any release of Google's that ships the .proto files, unpacked
     python scripts/field_behavior.py FOLDER… folders of unpacked packages

@@ -43,6 +43,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except SystemExit as stop:  # argparse has printed its help (0) or its message (2)
         return stop.code if isinstance(stop.code, int) else 2
     try:
+        if arguments.sandbox and arguments.command != "sandbox":
+            from arrcoc_core.cli.sandbox import enter
+
+            enter()
         return load_command(arguments.command)(arguments)
     except BrokenPipeError:
         raise

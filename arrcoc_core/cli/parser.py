@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 Handler = Callable[[argparse.Namespace], int]
@@ -31,6 +32,7 @@ COMMANDS = {
     "setup": "setup:setup",
     "infra": "infra:infra",
     "teardown": "teardown:teardown",
+    "sandbox": "sandbox:sandbox",
     "gui": "gui:gui",
     "completion": "completion:completion",
 }
@@ -65,13 +67,15 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="'arrcoc' alone says how things stand. "
         "Exit codes: 0 done, 1 the job failed, 2 wrong usage or configuration.",
     )
-    parser.set_defaults(command="home", json=False)
+    parser.set_defaults(command="home", json=False, sandbox=False)
     _json(parser)
+    parser.add_argument("--sandbox", action="store_true", help="use the sandbox on this machine instead of the cloud")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
     def add(name: str, summary: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         command.set_defaults(command=name)
+        command.add_argument("--sandbox", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return command
 
     command = add("list", "list the experiments found in experiments/")
@@ -170,6 +174,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--confirm-checkpoints", metavar="BUCKET", help="the runs bucket, with --with-checkpoints")
     _json(command, "one JSON object a line; never asks")
 
+    command = add("sandbox", "start or stop the sandbox: Google Cloud's services on this machine, for rehearsal")
+    command.add_argument("act", choices=("start", "stop", "status", "reset"), help="reset empties it")
+    command.add_argument("--speed", type=_speed, metavar="N", help="let its time pass N times as fast")
+    command.add_argument("--scenario", type=Path, metavar="FILE", help="a Python file that says which faults come")
+    _json(command)
+
     command = add("gui", "open the desktop app")
     _named(command, "--experiment", "experiment", "the experiment to select", default=None)
 
@@ -224,6 +234,16 @@ def _events(parser: argparse.ArgumentParser) -> None:
 def _json(parser: argparse._ActionsContainer, summary: str = "print JSON for programs") -> None:  # pyright: ignore[reportPrivateUsage]
     # Suppressed default: a command must not undo `arrcoc --json COMMAND`.
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=summary)
+
+
+def _speed(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.01 <= found <= 100_000:
+        raise argparse.ArgumentTypeError(f"give a number from 0.01 to 100000, not {text!r}")
+    return found
 
 
 def _positive(text: str) -> int:

@@ -25,6 +25,7 @@ class Box:
     def __init__(self, folder: Path, *, speed: float = 1.0) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # it holds a key and the secrets that setup copies into it
         self.clock = Clock(speed)
         self.state = State(folder / "state.db")
         self.faults = Faults(folder / "faults.json")
@@ -115,7 +116,7 @@ class Box:
             name: f"http://{self.grpc_address}" if service.grpc else f"{self.url}/{name}"
             for name, service in self.services.items()
         }
-        held = {"name": "sandbox", "services": services, "console": f"{self.url}/console"}
+        held = {"name": "sandbox", "services": services, "console": f"{self.url}/console", "speed": self.clock.speed}
         self.machine_folder.mkdir(exist_ok=True)
         write_json(self.machine_folder / "endpoints.json", held)
         write_json(self.folder / "endpoints.json", {**held, "credentials": str(self.folder / "key.json")})

@@ -108,8 +108,8 @@ def start(folder: Path, *, speed: float | None = None, scenario: Path | Sequence
     `speed` None is the one it had, 1 at first; a running one with another speed is started again.
     """
     folder = folder.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     faults = load_scenario(scenario) if isinstance(scenario, Path) else scenario
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "starting").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         held = _held(folder)
