@@ -19,6 +19,8 @@ SERVICES = (
     "billing:Billing",
     "tokens:Tokens",
     "storage.raw:StorageService",
+    "logging_service:Logs",
+    "vertex.jobs:Jobs",
 )
 
 
