@@ -9,6 +9,7 @@ now and then.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,14 @@ POLL_MS = 300
 RECONCILE_MS = 5000
 
 
+@dataclass(frozen=True)
+class CloudWish:
+    """A launch that has to be asked about first."""
+
+    name: str
+    sets: tuple[str, ...]
+
+
 class AppState(QObject):
     """Lives on the GUI thread; `start` begins to look, `stop` ends it."""
 
@@ -36,6 +45,8 @@ class AppState(QObject):
     experiment_opened = Signal(str)  # experiment or sweep the list is to show
     run_opened = Signal(str)  # run id the monitor is to show
     page_wanted = Signal(str)  # page the window is to show
+    cloud_launch_wanted = Signal(str, tuple)  # experiment or sweep, sets: it costs money, so it asks first
+    fix_wanted = Signal(object)  # Fix: a repair that a person wants run
     launch_started = Signal(list)  # names
     launched = Signal(object)  # Run or SweepRun
     launch_ended = Signal()  # well or not
@@ -135,13 +146,21 @@ class AppState(QObject):
         self.experiment_opened.emit(name)
 
     def launch(self, names: Sequence[str], sets: Sequence[str] = ()) -> None:
-        """Launch each of `names` (an experiment, or a sweep as a whole) and open the first in the monitor."""
+        """Launch each of `names` (an experiment, or a sweep as a whole) and open the first in the monitor.
+
+        One for the cloud is not launched here: it talks to the cloud and costs money, so `cloud_launch_wanted` says it
+        and the Experiments page asks.
+        """
         root, names, sets = self.root, list(names), tuple(sets)
 
         def start() -> list[Any]:
             from arrcoc_core import api
 
-            return [api.launch(name, root=root, sets=sets) for name in names]
+            started: list[Any] = []
+            for name in names:
+                staged = api.stage(name, root=root, sets=sets)
+                started.append(CloudWish(name, sets) if staged.in_cloud else api.launch(name, root=root, sets=sets))
+            return started
 
         def failed(error: Exception) -> None:
             self.launch_ended.emit()
@@ -228,6 +247,9 @@ class AppState(QObject):
 
     def _launched(self, launched: list[Any]) -> None:
         self.launch_ended.emit()
+        for wish in (item for item in launched if isinstance(item, CloudWish)):
+            self.cloud_launch_wanted.emit(wish.name, wish.sets)
+        launched = [item for item in launched if not isinstance(item, CloudWish)]
         self.poll()
         for run in launched:
             self.launched.emit(run)

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from arrcoc_gui.actions import Action, ActionTable
 from arrcoc_gui.background import background
+from arrcoc_gui.cloud.trouble import Fix
 from arrcoc_gui.cloud_task import end_cloud_tasks
 from arrcoc_gui.commands import window_actions
 from arrcoc_gui.qt_actions import QtActions
@@ -83,6 +84,8 @@ class MainWindow(QMainWindow):
         state.run_opened.connect(self._open_run)
         state.experiment_opened.connect(lambda _: self.go("experiments"))
         state.page_wanted.connect(self.go)
+        state.cloud_launch_wanted.connect(self._launch_in_cloud)
+        state.fix_wanted.connect(self._ask_fix)
         state.sandbox.changed.connect(self._show_sandbox)
         background().busy_changed.connect(lambda _: self._busy_later.start())
         themes().changed.connect(self._remember_theme)
@@ -131,6 +134,15 @@ class MainWindow(QMainWindow):
     def _open_run(self, run_id: str) -> None:
         self.go("monitor")
         self.page("monitor").show_run(run_id)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _launch_in_cloud(self, name: str, sets: tuple[str, ...]) -> None:
+        self.go("experiments")
+        self.page("experiments").launch_in_cloud(name, sets)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _ask_fix(self, fix: Fix) -> None:
+        """A repair is run by Setup, where its progress shows."""
+        self.go("setup")
+        self.page("setup").ask_fix(fix)  # pyright: ignore[reportAttributeAccessIssue]
 
     # -- help, palette, status ----------------------------------------------------------------------------------
 

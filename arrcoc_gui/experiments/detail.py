@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -18,6 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from arrcoc_gui.experiments.cloud_plan import CloudPlanView
+from arrcoc_gui.experiments.cloud_view import CloudPlanPane
 from arrcoc_gui.experiments.plan_view import PlanView, plan_lines
 from arrcoc_gui.experiments.rows import Problem, Row, flatten
 from arrcoc_gui.experiments.sheet import build_sheet
@@ -27,6 +30,9 @@ from arrcoc_gui.widgets.card import text_label
 from arrcoc_gui.widgets.combo import ComboBox
 from arrcoc_gui.widgets.heading import Heading
 from arrcoc_gui.widgets.labels import ElidedLabel
+
+if TYPE_CHECKING:
+    from arrcoc_core.planning import Plan
 
 NOTHING = "nothing"
 
@@ -78,6 +84,7 @@ class Detail(QFrame):
     """Header, then the values beside those of another experiment, or the plan."""
 
     opened = Signal(str, int)
+    rehearse_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -98,7 +105,14 @@ class Detail(QFrame):
         self.differences.setProperty("look", "muted")
         self.sheet = SheetView()
         self.sheet.opened.connect(self.opened)
-        self.plan = PlanView()
+        self.lines = PlanView()
+        self.cloud = CloudPlanPane()
+        self.rehearse = QPushButton("Rehearse in the sandbox")
+        self.rehearse.setAccessibleName("Rehearse in the sandbox")
+        self.rehearse.clicked.connect(self.rehearse_wanted)
+        self.plan = QStackedWidget()
+        self.plan.addWidget(self.lines)
+        self.plan.addWidget(self.cloud)
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("Values and plan")
         self.tabs.tabBar().setAccessibleName("Values and plan")
@@ -142,6 +156,7 @@ class Detail(QFrame):
         if row is None:
             return
         problem = row.problem
+        self.rehearse.setVisible(row.wants_account)
         # The one wide sheet of a sweep is its base's; the points differ from it in what the table already shows.
         shown = row if row.resolved is not None else next((c for c in row.children if c.resolved is not None), None)
         if problem is not None and shown is None:
@@ -183,7 +198,15 @@ class Detail(QFrame):
         plan = row.plan or next((child.plan for child in row.children if child.plan is not None), None)
         if plan is not None:
             lines += ([("", "", ""), ("First point", plan.experiment, "")] if row.children else []) + plan_lines(plan)
-        self.plan.show_lines(lines)
+        self.lines.show_lines(lines)
+        self.plan.setCurrentWidget(self.lines)
+        if plan is not None and plan.cloud is not None and row.blocked is None:
+            self.cloud.show_plan(cloud_view_of(row, plan))
+            self.plan.setCurrentWidget(self.cloud)
+
+    def show_plan_tab(self) -> None:
+        """Bring the plan to the front."""
+        self.tabs.setCurrentWidget(self.plan)
 
     def _open_place(self) -> None:
         if self._row is not None:
@@ -212,4 +235,15 @@ class Detail(QFrame):
         layout.addLayout(self.head)
         layout.addWidget(self.place, alignment=Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.notes)
+        layout.addWidget(self.rehearse, alignment=Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.stack, stretch=1)
+
+
+def cloud_view_of(row: Row, plan: Plan) -> CloudPlanView:
+    """The plan of a row for the cloud; of a sweep, the sum of all its points'."""
+    if not row.children:
+        return CloudPlanView(row.launch or row.name, plan.to_json())
+    spans = [child.plan.cost_range for child in row.children if child.plan is not None]
+    known = [span for span in spans if span is not None]
+    total = (sum(low for low, _ in known), sum(high for _, high in known)) if len(known) == len(row.children) else None
+    return CloudPlanView(row.launch or row.name, plan.to_json(), len(row.children), total)

@@ -19,6 +19,7 @@ class LaunchFooter(QFrame):
         super().__init__(parent)
         self._row: Row | None = None
         self._launching = False
+        self._checking = False
         self.setProperty("look", "footer")
         self.headline = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.headline.setProperty("look", "title")
@@ -54,11 +55,22 @@ class LaunchFooter(QFrame):
         if had_focus and not launching:
             self.button.setFocus()
 
+    def set_checking(self, checking: bool) -> None:
+        """While the cloud is looked at before a launch."""
+        had_focus = self.button.hasFocus()
+        self._checking = checking
+        self._refresh_button()
+        if had_focus and not checking:
+            self.button.setFocus()
+
     def _refresh_button(self) -> None:
         row = self._row
         runs = len(row.children) if row is not None else 0
-        self.button.setText("Launching …" if self._launching else f"Launch {runs} runs" if runs else "Launch")
-        self.button.setEnabled(bool(row is not None and row.launch) and not self._launching)
+        # What costs money asks first, and its button says so.
+        more = "…" if row is not None and row.in_cloud else ""
+        idle = f"Launch {runs} runs{more}" if runs else f"Launch{more}"
+        self.button.setText("Launching …" if self._launching else "Checking …" if self._checking else idle)
+        self.button.setEnabled(bool(row is not None and row.launch) and not (self._launching or self._checking))
         name = row.name if row is not None else ""
         self.button.setAccessibleName(f"Launch {name}".strip())
         self.button.setToolTip(f"{self.button.text()}  (Enter)")

@@ -21,6 +21,8 @@ from PySide6.QtWidgets import (
 
 from arrcoc_gui.actions import Action
 from arrcoc_gui.background import Task, run_in_background
+from arrcoc_gui.cloud.trouble import Fix
+from arrcoc_gui.experiments.cloud_launch import CloudLaunch
 from arrcoc_gui.experiments.detail import Detail, ProblemView
 from arrcoc_gui.experiments.footer import LaunchFooter
 from arrcoc_gui.experiments.loading import Table, load_table
@@ -62,6 +64,7 @@ class ExperimentsPage(QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.detail = Detail()
         self.footer = LaunchFooter()
+        self.cloud = CloudLaunch(state, self.detail.cloud, self)
         self.settings_problem = ProblemView()
         self.watcher = FilesWatcher(self)
         self._lay_out()
@@ -92,6 +95,13 @@ class ExperimentsPage(QWidget):
             make(id="experiments.list", title="Go to the list", keys=("L",), run=self.tree.setFocus),
             make(id="experiments.compare", title="Compare with another", keys=("C",), run=self.detail.compare.setFocus),
             make(id="experiments.values", title="Show the values", keys=("V",), run=lambda: self._tab(0)),
+            make(
+                id="experiments.check",
+                title="Check the cloud for the selected (preflight)",
+                keys=("K",),
+                run=self.check_in_cloud,
+                enabled=lambda: bool(self.tree.current_row and self.tree.current_row.in_cloud),
+            ),
             make(id="experiments.plan", title="Show the plan", keys=("P",), run=lambda: self._tab(1)),
         ]
 
@@ -101,14 +111,41 @@ class ExperimentsPage(QWidget):
 
     def shutdown(self) -> None:
         self.watcher.stop()
+        self.cloud.shutdown()
         if self._task is not None:
             self._task.cancel()
 
     def launch(self) -> None:
         """Launch the selected row."""
         row = self.tree.current_row
-        if row is not None and row.launch and not self._launching:
+        if row is None or not row.launch or self._launching:
+            return
+        if row.in_cloud:
+            self.launch_in_cloud(row.launch)
+        else:
             self.state.launch([row.launch])
+
+    def check_in_cloud(self) -> None:
+        """The preflight of the selected row."""
+        row = self.tree.current_row
+        point = row.first_point if row is not None else None
+        if row is not None and point is not None and row.in_cloud:
+            self.detail.show_plan_tab()
+            self.cloud.check(point.name)
+
+    def launch_in_cloud(self, name: str, sets: tuple[str, ...] = ()) -> None:
+        """Check, ask with the dollars, launch; the plan shows meanwhile."""
+        row = self.tree.current_row
+        if row is None or row.name != name:
+            self._select(name)
+            row = self.tree.current_row
+        point = row.first_point if row is not None and row.name == name else None
+        self.detail.show_plan_tab()
+        self.cloud.ask(point.name if point is not None else name, name, sets)
+
+    def ask_fix(self, fix: Fix) -> None:
+        """Ask whether to run the command of a repair; Setup does it, where its progress shows."""
+        self.state.fix_wanted.emit(fix)
 
     def edit(self) -> None:
         """Open the selected row's file: at the error, where it has one."""
@@ -222,7 +259,7 @@ class ExperimentsPage(QWidget):
 
     def _tab(self, index: int) -> None:
         self.detail.tabs.setCurrentIndex(index)
-        (self.detail.sheet if index == 0 else self.detail.plan).setFocus()
+        (self.detail.sheet if index == 0 else self.detail.plan.currentWidget()).setFocus()
 
     # -- making -------------------------------------------------------------------------------------------------
 
@@ -232,6 +269,10 @@ class ExperimentsPage(QWidget):
         self.tree.current_changed.connect(self._current)
         self.tree.confirmed.connect(self.launch)
         self.footer.launch.connect(self.launch)
+        self.cloud.busy_changed.connect(self.footer.set_checking)
+        self.detail.cloud.check_wanted.connect(self.check_in_cloud)
+        self.detail.cloud.fix_wanted.connect(self.ask_fix)
+        self.detail.rehearse_wanted.connect(self.state.sandbox.turn_on)
         self.detail.opened.connect(self.state.open_in_editor)
         self.settings_problem.opened.connect(self.state.open_in_editor)
         self.watcher.changed.connect(self._files_changed)

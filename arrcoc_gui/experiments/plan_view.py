@@ -35,8 +35,9 @@ def plan_lines(plan: Plan) -> list[tuple[str, str, str]]:
         for i, (name, value) in enumerate(plan.environment.items())
     ]
     for i, check in enumerate(plan.checks):
-        text = f"{'ok' if check.ok else 'missing'} · {check.name}: {check.detail}"
-        lines.append(("Checks" if i == 0 else "", text, "" if check.ok else "bad"))
+        word = "ok" if check.ok else "missing" if check.failed else "not known"
+        text = f"{word} · {check.name}: {check.detail}"
+        lines.append(("Checks" if i == 0 else "", text, "bad" if check.failed else ""))
         if not check.ok and check.remedy:
             lines.append(("", f"→ {check.remedy}", "muted"))
     lines += [("Notes" if i == 0 else "", warning, "warn") for i, warning in enumerate(plan.warnings)]

@@ -60,6 +60,24 @@ class Row:
     def status(self) -> str:
         return self.cells[STATUS]
 
+    @property
+    def first_point(self) -> Row | None:
+        """Itself, or of a sweep the first of its points that can be planned; None where nothing can."""
+        return next((row for row in (self, *self.children) if row.plan is not None), None)
+
+    @property
+    def wants_account(self) -> bool:
+        """Whether it is for the cloud and there is no project to run it in."""
+        shown = next((row for row in (self, *self.children) if row.resolved is not None), None)
+        compute = shown.resolved.experiment.compute.kind if shown is not None and shown.resolved is not None else ""
+        return self.blocked is not None and compute == "vertex" and not self.in_cloud
+
+    @property
+    def in_cloud(self) -> bool:
+        """Whether launching it costs money, and so asks first."""
+        point = self.first_point
+        return point is not None and point.plan is not None and point.plan.cloud is not None
+
 
 def build_rows(table: Table) -> tuple[Row, ...]:
     """Rows in the order of the files; a sweep stands where its first point is."""
@@ -120,7 +138,7 @@ def _row(source: ExperimentRow, table: Table, taken: dict[str, int]) -> Row:
         source.model.rsplit("/", 1)[-1],
         "" if source.keep is None else str(source.keep),
         source.data.rsplit("/", 1)[-1],
-        {"local": "this machine"}.get(source.target, source.target),
+        {"local": "this machine", "vertex": "Vertex AI"}.get(source.target, source.target),
         duration(seconds(usable), short=True) if usable is not None else "",
         source.last_result,
     )
@@ -157,7 +175,7 @@ def _blocked(source: ExperimentRow, plan: Plan | ArrcocError | None) -> Problem 
     if isinstance(plan, ArrcocError):
         return Problem(plan.message, source.file, source.line, plan.remedy)
     if plan is not None and not plan.ok:
-        failed = [check for check in plan.checks if not check.ok]
+        failed = [check for check in plan.checks if check.failed]
         return Problem(
             "; ".join(f"{check.name}: {check.detail}" for check in failed),
             source.file,
@@ -224,7 +242,8 @@ def sweep_headline(points: Sequence[Row]) -> str:
     parallel = _parallel(points)
     how = "one at a time" if parallel == 1 else f"{parallel} at a time"
     time = "time unknown" if total is None else f"about {duration(total, short=True)}"
-    cost = money(sum(plan.cost_usd for plan in plans))
+    costs = [plan.cost_usd for plan in plans]
+    cost = "price unknown" if None in costs else money(sum(cost or 0.0 for cost in costs))
     return " · ".join((f"{plural(len(points), 'run')}, {how}", time, cost, plans[0].image))
 
 
