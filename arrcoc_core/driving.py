@@ -21,7 +21,17 @@ from arrcoc_core.lifecycle import GRACE_S, TROUBLE, Action, Interrupt, Kill, Sub
 from arrcoc_core.observing import Observation, Preparation
 from arrcoc_core.records import AttemptRecord, Event, RunRecord
 from arrcoc_core.store import Conflict, Store
-from arrcoc_core.targets import AttemptKey, Handle, JobRequest, NoRoomError, Target, UnseenError, Verdict, make_target
+from arrcoc_core.targets import (
+    AttemptKey,
+    Handle,
+    JobRequest,
+    NoRoomError,
+    StoppedError,
+    Target,
+    UnseenError,
+    Verdict,
+    make_target,
+)
 from arrcoc_core.targets.local import read_json
 
 QUIET = frozenset({"summary"})
@@ -156,6 +166,9 @@ class Driver:
             handle = target.submit(self._request(run), AttemptKey(run.id, n))
         except NoRoomError as error:
             self._refused[run.id] = Observation("refused", reason=error.message)
+        except StoppedError as error:
+            seen = Observation("refused", scope="stopped", verdict=error.verdict, reason=error.message)
+            self._refused[run.id] = seen
         except UnseenError as error:
             self._say(f"{run.id}: {error.message}")
         except CloudError as error:

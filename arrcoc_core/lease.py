@@ -71,7 +71,7 @@ def unfinished(store: Store, kind: Kind) -> bool:
 def holder(store: Store, kind: Kind = "local") -> Lease | None:
     """Who holds the lease now, dead or alive."""
     rows = store.rows(_READ, (_NAMES[kind],))
-    return Lease(*rows[0], kind) if rows else None
+    return Lease(rows[0][0], rows[0][1], rows[0][2], kind) if rows else None
 
 
 def driven(store: Store, kind: Kind = "local") -> bool:
@@ -106,7 +106,7 @@ def acquire(store: Store, kind: Kind = "local") -> bool:
     with store.writing() as db:
         row = db.execute(_READ, (_NAMES[kind],)).fetchone()
         if row and (row[0], row[1]) != mine:
-            other = Lease(*row, kind)
+            other = Lease(row[0], row[1], row[2], kind)
             if other.valid(now):
                 return False
             send(other.pid, other.stamp, signal.SIGKILL)

@@ -43,6 +43,14 @@ class UnseenError(ArrcocError):
     """What was asked for cannot be known just now; nothing is wrong with the run."""
 
 
+class StoppedError(ArrcocError):
+    """The run was ended by somebody else, who says what it counts as."""
+
+    def __init__(self, verdict: str, cause: str) -> None:
+        super().__init__(cause or "stopped by another machine")
+        self.verdict = verdict
+
+
 class NoRoomError(TargetUnavailableError):
     """The target cannot take an attempt now; later it may."""
 
@@ -63,7 +71,7 @@ class Target(Protocol):
         ...
 
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:
-        """Start the attempt, or find it started. NoRoomError when the target is full.
+        """Start the attempt, or find it started. NoRoomError when the target is full; StoppedError.
 
         A CloudError says by its scope whether something may have been started all the same: then `find` knows.
         """

@@ -23,6 +23,8 @@ from arrcoc_core.cloud.names import ATTEMPT_LABEL, OWNER_LABEL, RUN_LABEL, Names
 from arrcoc_core.cloud.objects import Objects
 from arrcoc_core.errors import CloudError
 from arrcoc_core.image import BuildStatus, build_log, cancel_build, find_image, poll_build, start_build
+from arrcoc_core.targets import UnseenError
+from arrcoc_core.targets.vertex_logs import LogLine, read_entries
 
 PATIENCE_S = 8.0
 """For each call: a supervisor has other runs to look at, and comes back."""
@@ -55,12 +57,6 @@ class Found(NamedTuple):
     content: dict[str, Any]
     generation: int
     written_at: float
-
-
-class LogLine(NamedTuple):
-    insert_id: str
-    at: float
-    text: str
 
 
 class Services(Protocol):
@@ -130,9 +126,10 @@ class GoogleServices:
     # Jobs
 
     def create_job(self, region: str, request: Mapping[str, Any]) -> JobView:
-        from google.cloud.aiplatform_v1 import CustomJob
+        from google.cloud import aiplatform_v1
 
-        job: Any = CustomJob.from_json(json.dumps(request))
+        library: Any = aiplatform_v1
+        job: Any = library.CustomJob.from_json(json.dumps(request))
         made: Any = call(
             self.cloud.jobs(region).create_custom_job, parent=self._parent(region), custom_job=job, again=False
         )
@@ -205,7 +202,15 @@ class GoogleServices:
     def pull(self, run_id: str, directory: Path, *, thorough: bool = False) -> bool:
         from arrcoc_core.targets.vertex_mirror import pull
 
-        return bool(pull(self.cloud.storage(), self.names.run_uri(run_id), directory, thorough=thorough))
+        try:
+            pulled = pull(self.cloud.storage(), self.names.run_uri(run_id), directory, thorough=thorough)
+        except CloudError as error:
+            if error.scope == "not-found":  # the bucket is gone: there is nothing to bring
+                return False
+            raise
+        if pulled.busy and thorough:
+            raise UnseenError("another process is bringing the run's folder up to date")
+        return bool(pulled)
 
     def _objects(self, run_id: str) -> Objects:
         return Objects(self.cloud.storage(), self.names.run_uri(run_id), patience_s=PATIENCE_S)
@@ -216,8 +221,6 @@ class GoogleServices:
     # Logs
 
     def log(self, job: str, since: float) -> list[LogLine]:
-        from arrcoc_core.targets.vertex_logs import read_entries
-
         return read_entries(self.cloud, job, since)
 
     # The image

@@ -7,7 +7,13 @@ The states are `google.cloud.aiplatform_v1.JobState`; a test holds the table aga
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from arrcoc_core.observing import EXIT_STOPPED, Observation
+
+if TYPE_CHECKING:
+    from arrcoc_core.targets.vertex_services import JobView
 
 Phase = Literal["waiting", "running", "stopping", "succeeded", "failed", "cancelled", "expired", "unknown"]
 
@@ -76,3 +82,37 @@ def cause_of(code: int, text: str, *, had_machine: bool) -> Cause:
 def exit_status(status: int) -> int:
     """A container's exit status as a process's exit code: 137 is -9."""
     return 128 - status if 128 < status < 192 else status
+
+
+def end_of(
+    job: JobView, told: Mapping[str, Any] | None, *, had_machine: bool, committed_step: int, done: bool
+) -> Observation:
+    """How a job ended. `told`: what its trainer left as attempts/<n>/exit.json, which is believed before the service.
+
+    Scope "stopped": somebody cancelled it; who and why is not the job's to say.
+    """
+    scope, exit_code, reason = "", None, job.error_text
+    phase = JOB_STATES[job.state]
+    code = None if told is None or str(told.get("job", job.id)) != job.id else int(told["code"])
+    if code is not None and code != EXIT_STOPPED:
+        exit_code, reason = code, str((told or {}).get("reason", ""))
+    elif phase == "succeeded":
+        exit_code = 0
+    elif phase == "cancelled":
+        scope = "stopped"
+    elif phase == "expired":
+        scope, reason = "stockout", job.error_text or f"the job expired before it had a machine in {job.region}"
+    elif code == EXIT_STOPPED:
+        scope = "preempted"
+    else:
+        scope, exit_code = cause_of(job.error_code, job.error_text, had_machine=had_machine)
+    return Observation(
+        "ended",
+        committed_step=committed_step,
+        exit_code=exit_code,
+        done=done,
+        reason=reason,
+        scope=scope,
+        running_at=job.started_at,
+        ended_at=job.ended_at,
+    )
