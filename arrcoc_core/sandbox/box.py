@@ -51,10 +51,16 @@ class Box:
         return self.folder / "machine"
 
     def machine_environment(self, account: str) -> dict[str, str]:
-        """What makes a process find itself on a machine of the cloud that runs as that service account."""
+        """What makes a process find itself on a machine of the cloud that runs as that service account.
+
+        Put over an environment without GOOGLE_APPLICATION_CREDENTIALS and NO_GCE_CHECK: a key file of the person's
+        would win over the machine's account.
+        """
+        metadata = f"{self.url.removeprefix('http://')}/machine/{account}"
         return {
-            "GCE_METADATA_HOST": f"{self.url.removeprefix('http://')}/machine/{account}",
-            "GCE_METADATA_IP": f"{self.url.removeprefix('http://')}/machine/{account}",
+            "GCE_METADATA_HOST": metadata,
+            "GCE_METADATA_IP": metadata,
+            "CLOUDSDK_CONFIG": str(self.machine_folder),  # where the person's own login is not
             "ARRCOC_CLOUD_ENDPOINTS": str(self.machine_folder),
         }
 
