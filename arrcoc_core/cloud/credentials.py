@@ -34,6 +34,8 @@ def find_identity(endpoints: Endpoints) -> Identity:
             found, project = library.default(scopes=SCOPES)
     except (DefaultCredentialsError, OSError, ValueError) as error:
         raise _no_credentials(error) from error
+    if not endpoints.is_google:
+        found.__class__ = _without_locations(type(found))
     return Identity(found, project, str(getattr(found, "service_account_email", "") or ""))
 
 
@@ -53,6 +55,19 @@ def _from_key(path: str) -> Any:
 
     library: Any = service_account  # untyped
     return library.Credentials.from_service_account_file(path, scopes=SCOPES)
+
+
+def _without_locations(kind: type[Any]) -> type[Any]:
+    """`kind` without google-auth's look-up of its allowed locations.
+
+    It goes to Google's own address in a thread of its own, whatever the endpoints are. (A subclass, because clients
+    copy their credentials.)
+    """
+
+    def not_required(_self: object) -> bool:
+        return False
+
+    return type(kind.__name__, (kind,), {"_is_regional_access_boundary_lookup_required": not_required})
 
 
 def _no_credentials(error: Exception) -> CloudError:
