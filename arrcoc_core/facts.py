@@ -84,7 +84,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that succeeded in one attempt: what its step model said, and how long it took."""
+    """A run that succeeded in one attempt: what its step model said, and how long it took (on a rented machine)."""
 
     base: str
     fingerprint: str
@@ -297,10 +297,15 @@ def _history(state: Path) -> tuple[PastRun, ...]:
         return ()
     from arrcoc_core.store import Store
 
+    # A rented machine's time counts, not the waiting for it; attempts that never had one do not count at all.
     query = """
-        SELECT base, fingerprint, machine, workload, ended_at - started_at FROM runs
-        WHERE state = 'succeeded' AND workload > 0 AND (SELECT count(*) FROM attempts WHERE run = runs.id) = 1
-        ORDER BY position DESC LIMIT ?"""
+        SELECT base, fingerprint, machine, workload, CASE target
+            WHEN 'local' THEN ended_at - started_at
+            ELSE (SELECT sum(a.ended_at - a.running_at) FROM attempts a WHERE a.run = runs.id)
+        END AS seconds FROM runs
+        WHERE state = 'succeeded' AND workload > 0 AND seconds > 0 AND 1 = (
+            SELECT count(*) FROM attempts a WHERE a.run = runs.id AND (runs.target = 'local' OR a.running_at > 0)
+        ) ORDER BY position DESC LIMIT ?"""
     with Store(path) as store:
         return tuple(PastRun(*row) for row in store.rows(query, (_HISTORY,)))
 

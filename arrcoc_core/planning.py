@@ -235,7 +235,8 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) ->
     from arrcoc_core.vertex_request import COMMAND
     from arrcoc_core.vertex_review import place_checks, place_notes
 
-    name = machine_name(compute.gpu, compute.count, compute.machines)
+    rehearsal = facts.cloud is not None and bool(facts.cloud.endpoints)
+    name = machine_name(compute.gpu, compute.count, compute.machines, sandbox=rehearsal)
     expected = vertex_workload(resolved, machine_for(compute.gpu, compute.count), compute.machines)
     span = vertex_estimate(resolved, facts, name, expected)
     cloud = plan_cloud(resolved, compute, facts, span)

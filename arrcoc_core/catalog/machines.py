@@ -58,9 +58,9 @@ class Machine:
         return machine_name(self.gpu, self.count)
 
 
-def machine_name(gpu: str, count: int, machines: int = 1) -> str:
-    """ "4 x A100 (Vertex)", "2 machines of 8 x H100 (Vertex)"."""
-    each = f"{count} x {gpu} (Vertex)"
+def machine_name(gpu: str, count: int, machines: int = 1, *, sandbox: bool = False) -> str:
+    """ "4 x A100 (Vertex)", "2 machines of 8 x H100 (Vertex)"; "(sandbox)": such a run says nothing of a real one."""
+    each = f"{count} x {gpu} ({'sandbox' if sandbox else 'Vertex'})"
     return each if machines == 1 else f"{machines} machines of {each}"
 
 

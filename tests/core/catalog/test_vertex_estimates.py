@@ -11,10 +11,12 @@ import pytest
 from arrcoc_core.catalog import MACHINES, machine_for, machine_name
 from arrcoc_core.estimates import JOB_START_S, vertex_estimate, vertex_workload
 from arrcoc_core.experiment import Data, Evaluation, Experiment, Model, Tokens, Train, Vertex
-from arrcoc_core.facts import Facts, Machine, PastRun
+from arrcoc_core.facts import Facts, Machine, PastRun, gather_facts
+from arrcoc_core.records import Event
 from arrcoc_core.resolved import ResolvedExperiment
 from arrcoc_core.resolving import resolve
 from arrcoc_core.settings import load_settings
+from arrcoc_core.store import Store
 
 BASE_2B = "Qwen/Qwen3-VL-2B-Instruct"
 
@@ -97,3 +99,43 @@ def test_own_runs_on_the_same_machine_narrow_the_range_and_others_do_not(tmp_pat
     assert known.source == f"your last 2 runs of {BASE_2B} on 1 x L4 (Vertex)"
     several = vertex_estimate(full, replace(facts, history=past), machine_name("L4", 1, 2), expected)
     assert "no run of" in several.source
+
+
+def test_the_time_of_a_past_run_is_its_machines_without_the_waiting(project: Path) -> None:
+    def created(run: str, at: float, target: str, machine: str) -> Event:
+        known = {"experiment": "e", "fingerprint": "f", "code": "c", "base": "tiny", "workload": 600.0}
+        return Event(run, "created", at, data={**known, "target": target, "machine": machine})
+
+    def ended(run: str, at: float, n: int, state: str, running_at: float | None) -> Event:
+        return Event(run, "attempt_ended", at, n, state, {"state": state, "running_at": running_at})
+
+    cloud = machine_name("L4", 1)
+    with Store(project / ".arrcoc" / "store.db") as store:
+        store.append(
+            [
+                # Found no room once, waited an hour, then had its machine for 900 s.
+                created("waited", 0.0, "vertex", cloud),
+                Event("waited", "attempt_started", 10.0, 1),
+                ended("waited", 1900.0, 1, "stockout", None),
+                Event("waited", "attempt_started", 2000.0, 2),
+                ended("waited", 6500.0, 2, "succeeded", 5600.0),
+                Event("waited", "ended", 6600.0, data={"state": "succeeded"}),
+                # Preempted: two machines, and some steps were done twice.
+                created("preempted", 0.0, "vertex", cloud),
+                Event("preempted", "attempt_started", 10.0, 1),
+                ended("preempted", 500.0, 1, "preempted", 100.0),
+                Event("preempted", "attempt_started", 600.0, 2),
+                ended("preempted", 1500.0, 2, "succeeded", 700.0),
+                Event("preempted", "ended", 1500.0, data={"state": "succeeded"}),
+                created("here", 0.0, "local", "2 cores"),
+                Event("here", "attempt_started", 10.0, 1),
+                ended("here", 70.0, 1, "succeeded", None),
+                Event("here", "ended", 70.0, data={"state": "succeeded"}),
+            ]
+        )
+    history = gather_facts(project, load_settings(project)).history
+    assert {(run.machine, run.seconds) for run in history} == {(cloud, 900.0), ("2 cores", 60.0)}
+
+
+def test_a_rehearsal_in_the_sandbox_says_nothing_of_a_real_machine() -> None:
+    assert machine_name("L4", 1, sandbox=True) == "1 x L4 (sandbox)" != machine_name("L4", 1)
