@@ -67,7 +67,8 @@ def roles(ground: Ground) -> Check:
 
 
 def found_row(name: str, found: Found) -> Check:
-    return Check(name, found.ok is True, found.detail, remedy_of(found.problem), unknown=found.ok is None)
+    detail = found.problem.message if found.problem is not None else found.detail
+    return Check(name, found.ok is True, detail, remedy_of(found.problem), unknown=found.ok is None)
 
 
 def status_row(name: str, found: Status) -> Check:

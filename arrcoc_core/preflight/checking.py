@@ -25,12 +25,12 @@ _STEPS: Mapping[str, tuple[tuple[str, ...], Look]] = {
     "billing": (("project",), account.billing),
     "APIs": (("project",), account.apis),
     "roles": (("APIs",), account.roles),
-    "GPU quota": (("APIs",), quotas.gpu_quotas),
+    "GPU quota": (("billing", "APIs"), quotas.gpu_quotas),
     "CPU quota": (("APIs", "GPU quota"), quotas.cpu_quotas),
-    "buckets": (("APIs",), resources.buckets),
-    "service accounts": (("APIs",), resources.accounts),
-    "secrets": (("APIs",), resources.secrets),
-    "image": (("APIs",), resources.image),
+    "buckets": (("billing", "APIs"), resources.buckets),
+    "service accounts": (("billing", "APIs"), resources.accounts),
+    "secrets": (("billing", "APIs"), resources.secrets),
+    "image": (("billing", "APIs"), resources.image),
     "price": ((), resources.price),
 }
 """Name -> what it needs, and how it looks. The order is the one of the rows."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from arrcoc_core.catalog import MACHINES, REGIONS, counts_of, gpu_quota, machine_for
+from arrcoc_core.catalog import MACHINES, counts_of, gpu_quota, machine_for, regions_of
 from arrcoc_core.catalog.rules import WORDS
 from arrcoc_core.cloud.usage import Usage, read_usage
 from arrcoc_core.errors import CloudError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from arrcoc_core.vertex_planning import Rung
 
 MOST_AT_ONCE = 64
-_ALTERNATIVES = 4
 _NOTHING_KNOWN = Usage({}, ())
 
 
@@ -122,40 +122,47 @@ def _usage(ground: Ground, region: str) -> Usage:
 
 
 def _gpu_remedy(ground: Ground, rooms: list[Room]) -> str:
-    lines = [line for line, _ in zip(_alternatives(ground, rooms), range(_ALTERNATIVES), strict=False)]
-    return "\n".join([*lines, *_waiting(rooms), *_requests(ground.cloud.gpu, rooms)])
+    """What the project does have, some of each kind; then how to get what it has not."""
+    have = [*_fewer(ground, rooms), *islice(_elsewhere(ground, rooms), 3), *islice(_other_gpus(ground, rooms), 2)]
+    return "\n".join([*have, *_waiting(rooms), *_requests(ground.cloud.gpu, rooms)])
 
 
 def _cpu_remedy(rooms: list[Room]) -> str:
     return "\n".join([*_waiting(rooms), *_requests("CPU", rooms)])
 
 
-def _alternatives(ground: Ground, rooms: list[Room]) -> Iterator[str]:
-    """What the project does have: fewer of this GPU here, as many in other regions, other ways, other GPUs."""
-    cloud, quotas = ground.cloud, _quotas(ground)
-    here = list(dict.fromkeys(room.rung.region for room in rooms))
-    for room in rooms:
+def _fewer(ground: Ground, rooms: list[Room]) -> Iterator[str]:
+    """Less of the same GPU in the same place."""
+    cloud = ground.cloud
+    for room in {(room.rung.region, room.metric): room for room in rooms}.values():
         left = room.granted - room.taken
-        fewer = [count for count in counts_of(cloud.gpu) if count * cloud.machines <= left]
-        if fewer:
-            yield f"You have {left} {cloud.gpu} ({room.rung.title}): count={fewer[-1]}"
+        fitting = [count for count in counts_of(cloud.gpu) if count * cloud.machines <= left]
+        if fitting:
+            yield f"You have {left} {cloud.gpu} ({room.rung.title}): count={fitting[-1]}"
+
+
+def _elsewhere(ground: Ground, rooms: list[Room]) -> Iterator[str]:
+    """As much of the same GPU in other regions, and provided otherwise; the nearest two, then one."""
+    cloud, quotas = ground.cloud, _quotas(ground)
     tried = {(room.rung.region, room.metric) for room in rooms}
-    for way in machine_for(cloud.gpu, cloud.count).provisioning:
-        if way == "flex" and "spot" in machine_for(cloud.gpu, cloud.count).provisioning:
-            continue  # draws on the same quota as spot
+    ways = sorted({"spot", "on-demand"} & set(machine_for(cloud.gpu, cloud.count).provisioning), reverse=True)
+    for way in ways:  # flex-start draws on the same quota as spot
         metric = gpu_quota(cloud.gpu, way)
-        for region in REGIONS:
-            limit = _limit(quotas, metric, region)
-            if (region, metric) not in tried and _covers(limit, cloud.gpus):
-                have = f"You have {_amount(limit)} {cloud.gpu} ({WORDS[way]}) in {region}"
-                yield f'{have}: regions=("{region}",), {_spot(way)}'
+        found = (region for region in regions_of(cloud.gpu) if (region, metric) not in tried)
+        granted = ((region, _limit(quotas, metric, region)) for region in found)
+        for region, limit in islice((one for one in granted if _covers(one[1], cloud.gpus)), 2):
+            have = f"You have {_amount(limit)} {cloud.gpu} ({WORDS[way]}) in {region}"
+            yield f'{have}: regions=("{region}",), {_spot(way)}'
+
+
+def _other_gpus(ground: Ground, rooms: list[Room]) -> Iterator[str]:
+    """Other GPUs in the same regions, the smaller ones first."""
+    cloud, quotas = ground.cloud, _quotas(ground)
     for gpu in dict.fromkeys(machine.gpu for machine in MACHINES if machine.gpu != cloud.gpu):
-        for way in ("spot", "on-demand"):
-            for region in here:
-                limit = _limit(quotas, gpu_quota(gpu, way), region)
-                fitting = [count for count in counts_of(gpu) if _covers(limit, count * cloud.machines)]
-                if fitting:
-                    yield f'You have {_amount(limit)} {gpu} ({WORDS[way]}) in {region}: gpu="{gpu}", {_spot(way)}'
+        for region in dict.fromkeys(room.rung.region for room in rooms):
+            limit = _limit(quotas, gpu_quota(gpu, "spot"), region)
+            if any(_covers(limit, count * cloud.machines) for count in counts_of(gpu)):
+                yield f'You have {_amount(limit)} {gpu} (spot) in {region}: gpu="{gpu}", spot=True'
 
 
 def _waiting(rooms: list[Room]) -> Iterator[str]:
