@@ -20,8 +20,9 @@ from arrcoc_core.sandbox.faults import (
     RevokedCredentials,
     Unavailable,
 )
+from arrcoc_core.sandbox.protos import plain, wrapped
 from arrcoc_core.sandbox.routes import Method
-from arrcoc_core.sandbox.service import Call, Service, is_mutating, plain
+from arrcoc_core.sandbox.service import Call, Service, is_mutating
 from arrcoc_core.sandbox.validation import check_request
 
 if TYPE_CHECKING:
@@ -40,10 +41,8 @@ def answer(box: Box, service: Service, method: Method, request: Any, *, caller: 
     if handler is None:
         text = f"{method.name} is not served by the sandbox (docs/sandbox.md lists what is)."
         raise ApiError("UNIMPLEMENTED", text)
-    kind = method.request
-    wrapped = kind.wrap(request) if hasattr(kind, "wrap") else request
     with box.state.transaction():
-        answered = handler(wrapped, call)
+        answered = handler(wrapped(method.request, request), call)
     end(box, call)
     return None if answered is None else plain(answered)
 

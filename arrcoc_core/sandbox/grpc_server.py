@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox import dispatch
 from arrcoc_core.sandbox.errors import CODES, ApiError, DropConnection
+from arrcoc_core.sandbox.protos import empty, plain_class
 from arrcoc_core.sandbox.routes import define
 from arrcoc_core.sandbox.service import Service
 
@@ -20,7 +21,8 @@ class GrpcServer:
     def __init__(self, box: Box, port: int = 0) -> None:
         import grpc
 
-        self._server: Any = grpc.server(
+        library: Any = grpc
+        self._server: Any = library.server(
             ThreadPoolExecutor(8, "sandbox grpc"), handlers=(_handler(box),), options=(("grpc.so_reuseport", 0),)
         )
         try:
@@ -45,25 +47,23 @@ def _handler(box: Box) -> Any:
             method = define(service.clients).methods.get(path) if service is not None else None
             if service is None or method is None:
                 return None  # UNIMPLEMENTED
-            kind = method.request
 
             def run(request: Any, context: Any) -> Any:
                 return _run(box, service, method, request, context)
 
-            parse = kind.pb(kind()).FromString if hasattr(kind, "pb") else kind.FromString
-            return grpc.unary_unary_rpc_method_handler(run, parse, lambda message: message.SerializeToString())
+            library: Any = grpc
+            return library.unary_unary_rpc_method_handler(run, plain_class(method.request).FromString, _dump)
 
     return Handler()
 
 
 def _run(box: Box, service: Service, method: Any, request: Any, context: Any) -> Any:
     import grpc
-    from google.protobuf import empty_pb2
 
     caller = box.service("tokens").caller(dict(context.invocation_metadata()).get("authorization", ""))
     try:
         message = dispatch.answer(box, service, method, request, caller=caller, transport="grpc")
-        return empty_pb2.Empty() if message is None else message
+        return empty() if message is None else message
     except ApiError as error:
         context.set_trailing_metadata((("grpc-status-details-bin", error.to_status()),))
         code = next(code for code in grpc.StatusCode if code.value[0] == error.grpc_code)
@@ -76,3 +76,7 @@ def _run(box: Box, service: Service, method: Any, request: Any, context: Any) ->
         box.log(f"{method.path}: {traceback.format_exc()}")
         raise
     raise AssertionError(CODES)
+
+
+def _dump(message: Any) -> bytes:
+    return message.SerializeToString()

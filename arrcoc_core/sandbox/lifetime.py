@@ -9,7 +9,6 @@ import shutil
 import signal
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Generator, Sequence
 from pathlib import Path

@@ -6,12 +6,12 @@ that service's own routes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from arrcoc_core.sandbox.clock import Clock
 from arrcoc_core.sandbox.errors import ApiError
-from arrcoc_core.sandbox.service import Call, page, plain
+from arrcoc_core.sandbox.protos import empty, operations_pb2, plain
+from arrcoc_core.sandbox.service import Call, page
 from arrcoc_core.sandbox.state import State
 
 
@@ -26,13 +26,11 @@ class Operations:
         self, call: Call, prefix: str, response: Any = None, *, metadata: Any = None, after_s: float = 0.0
     ) -> Any:
         """An operation that will have succeeded with `response` (None: empty) after that many virtual seconds."""
-        from google.protobuf import empty_pb2
-
         number = self._state.next("operations")
         kind = "p1" if call.service == "serviceusage" else f"{0x5B0000 + number:x}"
         name = f"{prefix}/operations/{kind}-{number:06}".lstrip("/")
         operation = _kind()(name=name, done=True)
-        operation.response.Pack(plain(response) if response is not None else empty_pb2.Empty())
+        operation.response.Pack(plain(response) if response is not None else empty())
         if metadata is not None:
             operation.metadata.Pack(plain(metadata))
         self._table.put(name, operation)
@@ -46,12 +44,9 @@ class Operations:
         return self._seen(operation)
 
     def list(self, prefix: str, size: int, token: str) -> Any:
-        from google.longrunning import operations_pb2
-
         found = [self._seen(operation) for operation in self._table.values(prefix)]
         chosen, following = page(found, size, token)
-        module: Any = operations_pb2
-        return module.ListOperationsResponse(operations=chosen, next_page_token=following)
+        return operations_pb2().ListOperationsResponse(operations=chosen, next_page_token=following)
 
     def delete(self, name: str) -> None:
         self.get(name)
@@ -68,8 +63,5 @@ class Operations:
         return waiting
 
 
-def _kind() -> Callable[..., Any]:
-    from google.longrunning import operations_pb2
-
-    module: Any = operations_pb2
-    return module.Operation
+def _kind() -> Any:
+    return operations_pb2().Operation

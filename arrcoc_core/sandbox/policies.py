@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from arrcoc_core.sandbox.errors import ApiError
 from arrcoc_core.sandbox.faults import PermissionDenied
 from arrcoc_core.sandbox.project import OWNER, PROJECT, PROJECT_NUMBER
+from arrcoc_core.sandbox.protos import iam_policy_pb2, policy_pb2
 from arrcoc_core.sandbox.service import Call
 
 if TYPE_CHECKING:
@@ -159,12 +160,9 @@ class PolicyMethods:
         return self.box.policies.set(self.policy_of(request.resource), request.policy)
 
     def test_iam_permissions(self, request: Any, call: Call) -> Any:
-        from google.iam.v1 import iam_policy_pb2
-
         resource = self.policy_of(request.resource)
         allowed = [name for name in request.permissions if self.box.policies.allowed(call.caller, name, resource)]
-        module: Any = iam_policy_pb2
-        return module.TestIamPermissionsResponse(permissions=allowed)
+        return iam_policy_pb2().TestIamPermissionsResponse(permissions=allowed)
 
 
 def by_id(name: str) -> str:
@@ -178,7 +176,4 @@ def by_number(name: str) -> str:
 
 
 def policy_class() -> Any:
-    from google.iam.v1 import policy_pb2
-
-    module: Any = policy_pb2
-    return module.Policy
+    return policy_pb2().Policy

@@ -132,7 +132,11 @@ class Quotas(Service):
         def look(one: Any) -> Any:
             known = {"service": one.service, "quotaId": one.quota_id, "quota_id": one.quota_id}
             known["reconciling"] = str(one.reconciling).lower()
-            return lambda path: [known[path[0]]] if path[0] in known else []
+
+            def values(path: tuple[str, ...]) -> list[str]:
+                return [known[path[0]]] if path[0] in known else []
+
+            return values
 
         held = [one for one in self._preferences.values(f"{by_id(request.parent)}/") if matches(look(one))]
         chosen, following = page(held, request.page_size, request.page_token, default=100)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox import dispatch
 from arrcoc_core.sandbox.errors import ApiError
+from arrcoc_core.sandbox.protos import empty, operations_pb2, plain_class
 from arrcoc_core.sandbox.routes import Route
 from arrcoc_core.sandbox.service import Call, Service
 
@@ -27,7 +28,7 @@ def parse_request(route: Route, values: dict[str, str], pairs: Pairs, body: byte
     from google.protobuf import json_format
 
     kind = route.method.request
-    request = kind.pb(kind()) if hasattr(kind, "pb") else kind()
+    request = plain_class(kind)()
     held: Any = {}
     if body.strip():
         try:
@@ -67,11 +68,8 @@ def operation(box: Box, service: Service, exchange: Exchange, query: dict[str, s
     found = _OPERATION.fullmatch(exchange.path)
     if found is None:
         return None
-    from google.longrunning import operations_pb2
-    from google.protobuf import empty_pb2
-
     name, verb = found.groups()
-    module: Any = operations_pb2
+    module = operations_pb2()
     if name.endswith("operations"):
         method, request = "ListOperations", module.ListOperationsRequest(name=name.removesuffix("/operations"))
         request.page_token = query.get("pageToken", "")
@@ -98,7 +96,7 @@ def operation(box: Box, service: Service, exchange: Exchange, query: dict[str, s
         else:
             raise ApiError("UNIMPLEMENTED", f"Operation {name} cannot be cancelled.")
     dispatch.end(box, call)
-    return empty_pb2.Empty() if answered is None else answered
+    return empty() if answered is None else answered
 
 
 def _query_tree(descriptor: Any, pairs: Pairs) -> dict[str, Any]:

@@ -88,8 +88,10 @@ def _add(made: Definition, client: Any) -> None:
     except (KeyError, IndexError):  # gRPC only
         return
     kinds: dict[str, Any] = {}
-    for base in reversed(rest.__mro__):
-        kinds |= {name: kind for name, kind in vars(base).items() if name.startswith("_Base")}
+    ancestors: list[Any] = list(reversed(rest.__mro__))
+    for base in ancestors:
+        members: dict[str, Any] = dict(base.__dict__)
+        kinds |= {name: kind for name, kind in members.items() if name.startswith("_Base")}
     for name, kind in kinds.items():
         method = methods.get(name.removeprefix("_Base"))
         if method is None or method.path.startswith(OPERATIONS) or not hasattr(kind, "_get_http_options"):
@@ -142,25 +144,16 @@ def _methods(transport: Any) -> dict[str, Method]:
 
     recorded: list[tuple[str, Any, Any]] = []
 
-    class Recorder(grpc.Channel):
-        def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any):
-            recorded.append((method, request_serializer, response_deserializer))
-            return lambda *_, **__: None
+    def record(
+        _: Any, method: str, request_serializer: Any = None, response_deserializer: Any = None, *__: Any, **___: Any
+    ) -> Any:
+        recorded.append((method, request_serializer, response_deserializer))
+        return lambda: None  # streaming ones are wrapped by the transport, which gives them a name
 
-        unary_stream = stream_unary = stream_stream = unary_unary
-
-        def subscribe(self, callback: Any, try_to_connect: Any = False) -> None: ...
-
-        def unsubscribe(self, callback: Any) -> None: ...
-
-        def close(self) -> None: ...
-
-        def __enter__(self) -> Any:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-    made = transport(channel=Recorder())
+    kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+    others = ("subscribe", "unsubscribe", "close", "__enter__", "__exit__")
+    channel: Any = type("Recorder", (grpc.Channel,), {**dict.fromkeys(kinds, record), **dict.fromkeys(others)})
+    made = transport(channel=channel())
     # The transport has wrapped the channel in one that asks for a stub at its first call only, and keeps its stubs.
     made._logged_channel = made._grpc_channel
     made._stubs = {}

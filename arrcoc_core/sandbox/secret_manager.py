@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -200,9 +201,8 @@ def _looked_up(message: Any) -> Any:
 
 
 def _crc32c(data: bytes) -> int:
-    import google_crc32c  # pyright: ignore[reportMissingTypeStubs]
-
-    return int(google_crc32c.value(data))
+    library: Any = importlib.import_module("google_crc32c")
+    return int(library.value(data))
 
 
 def _types() -> Any:

@@ -82,7 +82,7 @@ def main() -> None:
             return
         ended = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
+            signal.signal(number, lambda _number, _frame: ended.set())
         server = Server(folder, speed=arguments.speed)
         ended.wait()
         server.end()

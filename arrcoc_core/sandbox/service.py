@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from arrcoc_core.sandbox.errors import ApiError
+from arrcoc_core.sandbox.protos import plain
 
 if TYPE_CHECKING:
     from arrcoc_core.sandbox.box import Box
@@ -95,11 +96,6 @@ def page(items: Sequence[T], size: int, token: str, *, default: int = 100, limit
 def missing(what: str, name: str) -> ApiError:
     """NOT_FOUND in the words most of the services use."""
     return ApiError("NOT_FOUND", f"{what} '{name}' was not found.", reason="RESOURCE_NOT_FOUND")
-
-
-def plain(message: Any) -> Any:
-    """The protobuf message inside a proto-plus one; itself where it is one."""
-    return type(message).pb(message) if hasattr(type(message), "pb") else message
 
 
 def merge_mask(target: Any, source: Any, mask: Any) -> list[str]:

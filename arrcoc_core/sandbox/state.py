@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from arrcoc_core.sandbox.protos import plain, plain_class, wrapped
+
 T = TypeVar("T")
 
 _SCHEMA = """
@@ -59,11 +61,11 @@ class State:
         """`message` gives the class (called late, so that nothing of Google's is imported before it is needed)."""
 
         def dump(value: Any) -> bytes:
-            return type(value).serialize(value) if hasattr(type(value), "serialize") else value.SerializeToString()
+            return plain(value).SerializeToString()
 
         def load(body: bytes) -> Any:
             kind = message()
-            return kind.deserialize(body) if hasattr(kind, "deserialize") else kind.FromString(body)
+            return wrapped(kind, plain_class(kind).FromString(body))
 
         return Table(self, kind, dump, load)
 
