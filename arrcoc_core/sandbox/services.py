@@ -21,6 +21,7 @@ SERVICES = (
     "storage.raw:StorageService",
     "logging_service:Logs",
     "vertex.jobs:Jobs",
+    "cloud_build.builds:CloudBuild",
 )
 
 

@@ -11,7 +11,8 @@ from arrcoc_core.sandbox.faults import BucketTaken, SlowDown
 from arrcoc_core.sandbox.project import PROJECT, PROJECT_NUMBER
 from arrcoc_core.sandbox.service import RawService
 from arrcoc_core.sandbox.storage.access import allowed, missing
-from arrcoc_core.sandbox.storage.content import PIECE
+from arrcoc_core.sandbox.storage.conditions import Conditions
+from arrcoc_core.sandbox.storage.content import PIECE, Hashes
 from arrcoc_core.sandbox.storage.messages import Reply, Request, StorageError, json_reply
 from arrcoc_core.sandbox.storage.service import Route, Storage
 
@@ -36,6 +37,28 @@ class StorageService(RawService):
     def watch(self, watcher: Watcher) -> None:
         """Be told of every object once it is written and before its writer is."""
         self._watchers.append(watcher)
+
+    def read(self, account: str, bucket: str, name: str, generation: int = 0) -> bytes:
+        """An object, read by a service account from inside the sandbox. StorageError where it may not, or cannot."""
+        self._check(account, "storage.objects.get", bucket)
+        held = self.storage.index.object(bucket, name)
+        if held is None or (generation and held[2]["generation"] != str(generation)):
+            raise StorageError(404, "notFound", f"No such object: {bucket}/{name}")
+        return self.storage.contents.path(held[1]).read_bytes()
+
+    def write(self, account: str, bucket: str, name: str, content: bytes, kind: str) -> None:
+        """Replace an object, as a service account."""
+        self._check(account, "storage.objects.insert", bucket)
+        hashes, file = Hashes(), self.storage.contents.new_file()
+        self.storage.contents.path(file).write_bytes(content)
+        hashes.update(content)
+        self.storage.objects.commit(bucket, name, {"contentType": kind}, file, hashes, Conditions())
+
+    def _check(self, account: str, method: str, bucket: str) -> None:
+        permission = missing(self.box, account, method, self.storage.buckets.held(bucket))
+        if permission:
+            text = f"{account} does not have {permission} access to the Google Cloud Storage object."
+            raise StorageError(403, "forbidden", text)
 
     def stop(self) -> None:
         self.storage.close()
