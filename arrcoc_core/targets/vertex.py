@@ -199,6 +199,8 @@ class VertexTarget:
         except CloudError as error:
             if error.scope != "not-found":
                 raise
+            if self._search(services, AttemptKey(handle["run"], handle["n"]), [handle["region"]]) is not None:
+                raise UnseenError("its job is listed, and not to be found") from error
             return Observation("ended", scope="stopped", verdict="failed", reason="its job was deleted")
         phase = JOB_STATES.get(job.state, "unknown")
         if phase == "unknown":
