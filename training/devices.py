@@ -92,7 +92,7 @@ def choose_device(compute: Compute, world: World, say: Callable[[str], None] = l
         )
     wants_cpu = isinstance(compute, Local) and compute.device == "cpu"
     if there and not wants_cpu:
-        _check_kind(compute, torch.cuda.get_device_name(world.local_rank))
+        check_kind(compute, torch.cuda.get_device_name(world.local_rank))
         torch.cuda.set_device(world.local_rank)
         return torch.device("cuda", world.local_rank)
     return torch.device("cpu")
@@ -105,7 +105,8 @@ def _kind(compute: Compute) -> str:
     return (compute if isinstance(compute, Vertex) else compute.vertex).gpu
 
 
-def _check_kind(compute: Compute, there: str) -> None:
+def check_kind(compute: Compute, there: str) -> None:
+    """DeviceError when a GPU that its driver calls `there` is not of the kind asked for."""
     asked = _kind(compute)
     if asked in GPU_NAMES and not re.search(GPU_NAMES[asked], there):
         raise DeviceError(

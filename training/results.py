@@ -13,6 +13,14 @@ from training.progress import utc_now
 if TYPE_CHECKING:
     from training.model.arrcoc_qwen import ArrCocQwen
 
+FOUND_IN = "ARRCOC_RESULT_FOUND_IN"
+"""Variable with the folder in which the result is found later, where that is not the one it is written to."""
+
+
+def result_place(directory: Path) -> str:
+    """Where to look for the result of the run in `directory`."""
+    return os.environ.get(FOUND_IN) or str(directory / "result")
+
 
 def leave_result(model: ArrCocQwen, directory: Path, experiment: Experiment, summary: Mapping[str, float]) -> None:
     """Write the selector, what to know about it and how to load it; the marker DONE last."""
@@ -26,7 +34,7 @@ Keeps {experiment.tokens.keep} visual tokens per picture for {experiment.model.b
 
 ```python
 from training.model.arrcoc_qwen import ArrCocQwen
-model = ArrCocQwen.from_pretrained({str(directory)!r})
+model = ArrCocQwen.from_pretrained({result_place(directory.parent)!r})
 print(model.answer(picture, question, keep={experiment.tokens.keep}).text)  # picture: RGB array or PIL image
 ```
 

@@ -56,7 +56,7 @@ from training.foreground import foreground_run
 from training.gcs import open_store
 from training.progress import Clock, Story, duration
 from training.ranks import end_with_parent, run_ranks
-from training.results import leave_exit_code, leave_result
+from training.results import leave_exit_code, leave_result, result_place
 from training.saving import Saver
 from training.signals import STOPPED_EXIT_CODE, StopRequest
 from training.tracking import NoTracker, Row, Tracker
@@ -337,7 +337,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     if world.rank == 0:  # last: who finds the result complete finds every row and the whole summary, too
         leave_result(model, directory / "result", experiment, summary)
     right = f"{summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens"
-    story.say(f"done: {right}; the selector is in {directory / 'result'}")
+    story.say(f"done: {right}; the selector is in {result_place(directory)}")
     story.progress("done", total, eta_s=0.0)
     leave_world(world)
     return 0

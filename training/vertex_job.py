@@ -1,10 +1,10 @@
 """One attempt in the cloud: `python -m training.train gs://bucket/runs/ID`, as a container of Vertex AI runs it.
 
 This process does not train. It makes a scratch directory that looks like a run's directory here, starts the trainer on
-it (a process for each GPU), and keeps the run's folder in Cloud Storage up to date: `attempts/<n>/` (training/attempt.py),
-`stream/` and `files/` (training/stream.py). The checkpoints the trainer writes there itself. However the trainer ends,
-its last words are sent and its exit code is left; after an end for good, a container that is started again ends at once
-with the same code.
+it (a process for each GPU), and keeps the run's folder in Cloud Storage up to date: `attempts/<n>/` (see
+training/attempt.py), `stream/` and `files/` (training/stream.py). Checkpoints the trainer writes there itself. However
+it ends, its last words are sent and its exit code is left; after an end for good, a container that is started again
+ends at once with the same code.
 
 SIGTERM: the machine goes away within half a minute, if that is told at all. The trainer gets GRACE_S seconds for the
 step it is in and a last checkpoint, the streams get the rest of TERM_S; the exit code is 75, never 0.
@@ -38,6 +38,7 @@ from training.echo import Echo
 from training.gcs import PLACE
 from training.progress import utc_now
 from training.ranks import Ranks
+from training.results import FOUND_IN
 from training.secret_keys import read_secrets
 from training.signals import GRACE, STOPPED_EXIT_CODE
 from training.stream import PROGRESS, Stream
@@ -141,15 +142,17 @@ class Job:
         count = int(os.environ.get("ARRCOC_GPU_COUNT") or max(1, gpus_asked_for(compute)))
         if os.environ.get(STAND_IN):
             count = stand_in_ranks(count)
+        run_id = os.environ.get("ARRCOC_RUN_ID") or self._uri.rsplit("/", 1)[1]
         environment = {
             **os.environ,
             **read_secrets(cloud),
             **(self._cost.environment() if self._cost else {}),
-            "ARRCOC_RUN_ID": os.environ.get("ARRCOC_RUN_ID") or self._uri.rsplit("/", 1)[1],
+            "ARRCOC_RUN_ID": run_id,
             "ARRCOC_ATTEMPT": str(self._n),
             "PYTHONUNBUFFERED": "1",
             "WANDB_DIR": str(self._directory),
             PLACE: f"{self._uri}/checkpoints",
+            FOUND_IN: f".arrcoc/runs/{run_id}/result",
             STREAMED: str(self._streamed),
             GRACE: str(GRACE_S),
         }

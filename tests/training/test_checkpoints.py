@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, newest whole one first, the last good one never lost."""
+"""Checkpoints: whole or absent, newest whole one first, the last good one never lost; on disk and in a bucket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoints import Checkpoint, DiskStore, latest, save
+from arrcoc_core.cloud.objects import Objects
+from training.checkpoints import Checkpoint, CheckpointStore, DiskStore, latest, save
+from training.gcs import GcsStore
 from training.tracking import Picture, Row, pack_rows, unpack_rows
 
 
@@ -21,12 +23,21 @@ def checkpoint(step: int) -> Checkpoint:
     return Checkpoint(step, {"weight": parameter.detach()}, {"adamw": optimizer.state_dict()}, {"threads": 2}, rows)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> DiskStore:
-    return DiskStore(tmp_path / "checkpoints")
+@pytest.fixture(params=["disk", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointStore:
+    if request.param == "disk":
+        return DiskStore(tmp_path / "checkpoints")
+    client = request.getfixturevalue("sandbox").cloud().storage()
+    client.create_bucket("arrcoc-sandbox-runs", location="us-central1")
+    return GcsStore(Objects(client, "gs://arrcoc-sandbox-runs/runs/x/checkpoints", patience_s=5))
 
 
-def test_what_was_saved_comes_back(store: DiskStore) -> None:
+def overwrite(store: CheckpointStore, name: str, data: bytes) -> None:
+    store.delete(name)
+    assert store.put_if_absent(name, data)
+
+
+def test_what_was_saved_comes_back(store: CheckpointStore) -> None:
     save(store, checkpoint(7), limit=2)
     found = latest(store, pytest.fail)
     assert found is not None and found.step == 7
@@ -39,11 +50,11 @@ def test_what_was_saved_comes_back(store: DiskStore) -> None:
     assert found.rows[0].values["train/loss"] == 7.1
 
 
-def test_an_empty_store_has_no_checkpoint(store: DiskStore) -> None:
+def test_an_empty_store_has_no_checkpoint(store: CheckpointStore) -> None:
     assert latest(store, pytest.fail) is None
 
 
-def test_only_the_newest_are_kept(store: DiskStore) -> None:
+def test_only_the_newest_are_kept(store: CheckpointStore) -> None:
     for step in range(1, 6):
         save(store, checkpoint(step), limit=2)
     assert {name.split("/")[0] for name in store.list()} == {"step-00000004", "step-00000005"}
@@ -52,22 +63,22 @@ def test_only_the_newest_are_kept(store: DiskStore) -> None:
 @pytest.mark.parametrize(
     "damage", ["no marker", "marker garbled", "a file is missing", "a bit flipped", "manifest replaced"]
 )
-def test_a_damaged_checkpoint_is_skipped_and_replaced(store: DiskStore, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_checkpoint_is_skipped_and_replaced(store: CheckpointStore, damage: str) -> None:
     save(store, checkpoint(1), limit=3)
     save(store, checkpoint(2), limit=3)
-    folder = tmp_path / "checkpoints" / "step-00000002"
+    folder = "step-00000002"
     if damage == "no marker":
-        (folder / "COMMITTED").unlink()
+        store.delete(f"{folder}/COMMITTED")
     elif damage == "marker garbled":
-        (folder / "COMMITTED").write_bytes(b"\xb3" * 64)
+        overwrite(store, f"{folder}/COMMITTED", b"\xb3" * 64)
     elif damage == "a file is missing":
-        (folder / "optimizer.pt").unlink()
+        store.delete(f"{folder}/optimizer.pt")
     elif damage == "a bit flipped":
-        data = bytearray((folder / "selector.safetensors").read_bytes())
+        data = bytearray(store.get(f"{folder}/selector.safetensors"))
         data[-1] ^= 1
-        (folder / "selector.safetensors").write_bytes(data)
+        overwrite(store, f"{folder}/selector.safetensors", bytes(data))
     else:
-        (folder / "manifest.json").write_text("{}")
+        overwrite(store, f"{folder}/manifest.json", b"{}")
 
     said: list[str] = []
     found = latest(store, said.append)
@@ -79,42 +90,51 @@ def test_a_damaged_checkpoint_is_skipped_and_replaced(store: DiskStore, tmp_path
     assert replaced is not None and replaced.step == 2
 
 
-def test_a_write_that_fails_halfway_costs_nothing_but_itself(store: DiskStore) -> None:
+def test_a_write_that_fails_halfway_costs_nothing_but_itself(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(store, checkpoint(1), limit=1)
 
-    class FullDisk(DiskStore):
-        def put_if_absent(self, name: str, data: bytes) -> bool:
-            if name.endswith("manifest.json"):
-                raise OSError("no space left on device")
-            return super().put_if_absent(name, data)
+    put = store.put_if_absent
 
-    with pytest.raises(OSError, match="no space"):
-        save(FullDisk(store.directory), checkpoint(2), limit=1)
+    def fails_at_the_manifest(name: str, data: bytes) -> bool:
+        if name.endswith("manifest.json"):
+            raise OSError("no space left on device")
+        return put(name, data)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(store, "put_if_absent", fails_at_the_manifest)
+        save(store, checkpoint(2), limit=1)
     found = latest(store, lambda _: None)
     assert found is not None and found.step == 1
     save(store, checkpoint(2), limit=1)
     assert {name.split("/")[0] for name in store.list()} == {"step-00000002"}
 
 
-def test_the_last_good_one_is_kept_beside_a_damaged_one_of_a_later_step(store: DiskStore, tmp_path: Path) -> None:
+def test_the_last_good_one_is_kept_beside_a_damaged_one_of_a_later_step(store: CheckpointStore) -> None:
     for step in (50, 100):
         save(store, checkpoint(step), limit=2)
-    (tmp_path / "checkpoints" / "step-00000100" / "COMMITTED").unlink()  # killed in the middle of writing it
+    store.delete("step-00000100/COMMITTED")  # killed in the middle of writing it
     save(store, checkpoint(60), limit=1)  # resumed from 50, and stopped on the way
     found = latest(store, pytest.fail)
     assert found is not None and found.step == 60
     assert {name.split("/")[0] for name in store.list()} == {"step-00000060"}
 
 
-def test_saving_the_same_step_again_changes_nothing(store: DiskStore, tmp_path: Path) -> None:
+def test_saving_the_same_step_again_changes_nothing(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     save(store, checkpoint(3), limit=1)
-    marker = tmp_path / "checkpoints" / "step-00000003" / "COMMITTED"
-    before = marker.stat().st_mtime_ns
+    monkeypatch.setattr(store, "put_if_absent", lambda name, _: pytest.fail(f"{name} was written again"))
     save(store, checkpoint(3), limit=1)
-    assert marker.stat().st_mtime_ns == before
 
 
-def test_put_if_absent_does_not_replace(store: DiskStore) -> None:
+def test_what_the_store_holds(store: CheckpointStore) -> None:
+    assert store.put_if_absent("a/b", b"bytes")
+    assert store.holds({"a/b": b"bytes"})
+    assert not store.holds({"a/b": b"other"})
+    assert not store.holds({"a/b": b"bytes", "a/c": b""})
+
+
+def test_put_if_absent_does_not_replace(store: CheckpointStore) -> None:
     assert store.put_if_absent("a/b", b"first")
     assert not store.put_if_absent("a/b", b"second")
     assert store.get("a/b") == b"first"

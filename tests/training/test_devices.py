@@ -6,8 +6,17 @@ import pytest
 import torch
 
 from arrcoc_core.errors import DeviceError
-from arrcoc_core.experiment import Local, Vertex, WandbLaunch
-from training.devices import World, available_threads, choose_device, gpus_asked_for, ranks_to_start
+from arrcoc_core.experiment import GpuName, Local, Vertex, WandbLaunch
+from training.devices import (
+    STAND_IN,
+    World,
+    check_kind,
+    available_threads,
+    choose_device,
+    gpus_asked_for,
+    ranks_to_start,
+    stand_in_ranks,
+)
 
 A100 = Vertex(gpu="A100", count=4, spot=True, regions=())
 
@@ -38,7 +47,8 @@ def test_one_process_starts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="hardware: there is a GPU here")
-def test_no_silent_run_on_the_processor() -> None:
+def test_no_silent_run_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STAND_IN, raising=False)
     assert choose_device(Local(device="auto", gpus=1), World()) == torch.device("cpu")
     with pytest.raises(DeviceError, match="4 GPUs asked for, and none"):
         choose_device(A100, World())
@@ -46,3 +56,36 @@ def test_no_silent_run_on_the_processor() -> None:
 
 def test_ranks_share_the_cores() -> None:
     assert available_threads(World()) >= available_threads(World(size=2)) >= 1
+
+
+DRIVER_NAMES: dict[GpuName, str] = {
+    "T4": "Tesla T4",
+    "L4": "NVIDIA L4",
+    "V100": "Tesla V100-SXM2-16GB",
+    "A100": "NVIDIA A100-SXM4-40GB",
+    "A100-80GB": "NVIDIA A100-SXM4-80GB",
+    "H100": "NVIDIA H100 80GB HBM3",
+    "H100-MEGA": "NVIDIA H100 80GB HBM3",
+    "H200": "NVIDIA H200",
+    "B200": "NVIDIA B200",
+}
+
+
+@pytest.mark.parametrize("asked", DRIVER_NAMES)
+def test_a_gpu_of_another_kind_is_an_error(asked: GpuName) -> None:
+    for kind, name in DRIVER_NAMES.items():
+        if {asked, kind} <= {"H100", "H100-MEGA"} or asked == kind:
+            check_kind(Vertex(gpu=asked), name)
+        else:
+            with pytest.raises(DeviceError, match=f"kind {asked} was asked for"):
+                check_kind(Vertex(gpu=asked), name)
+    check_kind(Local(device="cuda", gpus=1), "anything")
+
+
+def test_only_a_machine_that_says_so_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setenv(STAND_IN, "cpu")
+    assert choose_device(A100, World(), said.append) == torch.device("cpu")
+    assert "NO GPU HERE" in said[0] and "4 x A100" in said[0]
+    assert stand_in_ranks(1) == 1
+    assert stand_in_ranks(8) in (1, 2, 4, 8)

@@ -40,10 +40,13 @@ def test_preempted_restarted_and_resumed_equals_one_left_alone(cloud_run: MakeCl
     run = cloud_run()
     first = run.start()
     wait_for(lambda: "step-00000003" in run.committed(), run)
-    kill(first)
-    run.pull(thorough=True)
+    os.killpg(first.pid, signal.SIGTERM)  # the machine is wanted back, and says so
+    assert first.wait(timeout=60) == 75, run.said()
+    left = run.json("attempts/1/exit.json")
+    assert left["code"] == 75 and left["reason"].startswith("stopped by SIGTERM after step")
+    run.pull()
 
-    # The same job again: its container failed, and was started again. Then a machine is lost within a checkpoint.
+    # The same job again, on another machine: this one is lost without a word, within a checkpoint.
     second = run.start()
     wait_for(lambda: run.names("checkpoints/") and run.committed()[-1] >= "step-00000007", run)
     kill(second)
@@ -53,7 +56,7 @@ def test_preempted_restarted_and_resumed_equals_one_left_alone(cloud_run: MakeCl
 
     third = run.start(attempt=2)
     assert third.wait(timeout=240) == 0, run.said()
-    assert f"skipping checkpoint {newest}" in run.said() or newest not in run.said()
+    assert f"skipping checkpoint {newest}" in run.said()
     mirror = run.pull(thorough=True)
     selector = (mirror / "result" / "selector.safetensors").read_bytes()
     assert selector == (whole_run / "result" / "selector.safetensors").read_bytes()
@@ -62,7 +65,8 @@ def test_preempted_restarted_and_resumed_equals_one_left_alone(cloud_run: MakeCl
     pictures = [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(mirror).media()]
     assert pictures == [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(whole_run).media()]
     assert run.committed() == ["step-00000011", "step-00000012"]
-    print(run.said())
+    said = (mirror / "logs" / "attempt-1.log").read_text()
+    assert said.startswith(run.said(0)) and "started again" in said
 
 
 def test_what_an_attempt_tells(cloud_run: MakeCloudRun) -> None:
@@ -99,3 +103,14 @@ def test_what_an_attempt_tells(cloud_run: MakeCloudRun) -> None:
         "attempts/2/claim.json",
         "attempts/3/claim.json",
     ]
+
+
+def test_a_job_that_cannot_train_says_why(cloud_run: MakeCloudRun) -> None:
+    run = cloud_run()
+    run.objects.delete("experiment.json")
+    for _ in range(2):  # a restarted container does not try again
+        assert run.start().wait(timeout=60) == 2, run.said()
+    assert "has ended with code 2 before" in run.said()
+    left = run.json("attempts/1/exit.json")
+    assert left["code"] == 2 and left["reason"] == f"there is no experiment.json in {run.uri}"
+    assert "no experiment.json" in (run.pull() / "logs" / "attempt-1.log").read_text()
