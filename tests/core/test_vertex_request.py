@@ -11,11 +11,18 @@ import pytest
 from cloud_facts import cloud_facts
 from google.cloud.aiplatform_v1.types import CustomJob, Scheduling
 from google.protobuf import json_format
+from ready_sandbox import ready_sandbox
 
 from arrcoc_core import Experiment, Vertex
-from arrcoc_core.catalog import MACHINES, Machine
+from arrcoc_core.catalog import MACHINES, Machine, gpu_quota
+from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.names import Names
+from arrcoc_core.errors import CloudError
 from arrcoc_core.planning import make_plan
 from arrcoc_core.resolving import resolve
+from arrcoc_core.sandbox.errors import ApiError
+from arrcoc_core.sandbox.images import publish
+from arrcoc_core.sandbox.validation import check_request
 from arrcoc_core.settings import load_settings
 from arrcoc_core.vertex_planning import CloudPlan
 from arrcoc_core.vertex_request import STRATEGIES, job_request
@@ -123,6 +130,54 @@ def test_a_stored_plan_makes_the_same_request(tmp_path: Path) -> None:
     assert stored["requests"] == list(CloudPlan.from_json(stored).requests)
     # An older version's plan may hold what this one does not know.
     assert CloudPlan.from_json({**stored, "of_another_version": 1}) == cloud
+
+
+def test_google_s_rules_for_fields_take_every_golden_request() -> None:
+    from google.cloud.aiplatform_v1.types import CreateCustomJobRequest
+
+    parent = "projects/my-project-123/locations/us-central1"
+    for path in GOLDEN.glob("custom_job_*.json"):
+        for one in json.loads(path.read_text(encoding="utf-8")).values():
+            job = CustomJob.from_json(json.dumps(one))
+            check_request(
+                CreateCustomJobRequest.pb(CreateCustomJobRequest(parent=parent, custom_job=job)), "CreateCustomJob"
+            )
+            without = CustomJob.from_json(json.dumps({**one, "displayName": ""}))
+            request = CreateCustomJobRequest.pb(CreateCustomJobRequest(parent=parent, custom_job=without))
+            with pytest.raises(ApiError, match=r"custom_job\.display_name"):
+                check_request(request, "CreateCustomJob")
+
+
+def test_the_sandbox_s_job_service_takes_every_machine_as_far_as_the_quota(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It knows machines, disks, strategies, accounts and images by a table of its own; no quota comes last."""
+    with ready_sandbox(project, tmp_path_factory.mktemp("sandbox")) as box:
+        settings = load_settings(project)
+        names = Names.of(settings)
+        digest = publish(box.box, f"{names.image}:small", {"/app/readme": "nothing to run"})
+        with box.box.state.transaction():
+            for machine in MACHINES:
+                for way in machine.provisioning:
+                    box.box.service("cloudquotas").grant(gpu_quota(machine.gpu, way), 0)
+        facts = cloud_facts(project)
+        assert facts.cloud is not None
+        facts = replace(facts, cloud=replace(facts.cloud, names=names))
+        jobs = box.cloud().jobs()
+        for machine in MACHINES:
+            fallback = tuple(way for way in ("flex", "on-demand") if way in machine.provisioning)
+            compute = Vertex(gpu=machine.gpu, count=machine.count, machines=3, fallback=fallback)
+            cloud = make_plan(resolve(Experiment(name="small", compute=compute), settings), facts).cloud
+            assert cloud is not None
+            for rung in cloud.rungs:
+                uri = cloud.run_uri(RUN)
+                one = job_request(cloud, rung, (RUN, 1), image=f"{names.image}@{digest}", run_uri=uri)
+                job = CustomJob.from_json(json.dumps(one))
+                parent = f"projects/{names.project}/locations/us-central1"
+                with pytest.raises(CloudError) as raised:
+                    call(jobs.create_custom_job, parent=parent, custom_job=job, again=False)
+                assert raised.value.scope == "quota", f"{machine.machine_type} {rung.provisioning}: {raised.value}"
+                assert rung.gpu_quota in str(raised.value), "our table of metrics is the sandbox's"
 
 
 def check_golden(name: str, made: dict[str, Any], request: pytest.FixtureRequest) -> None:

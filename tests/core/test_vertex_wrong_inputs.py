@@ -6,17 +6,16 @@ Against one sandbox that `arrcoc setup` has made ready once; each case breaks on
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ready_sandbox import ready_sandbox
 
 from arrcoc_core.cli import main
 from arrcoc_core.cloud.names import Names
-from arrcoc_core.infra import World, run_setup
-from arrcoc_core.sandbox import Sandbox, running
+from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.sandbox.faults import (
     ApiDisabled,
     BillingDisabled,
@@ -54,14 +53,9 @@ Arrcoc = Callable[..., Said]
 @pytest.fixture(scope="module")
 def ready(make_project: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
     """A sandbox in which everything is set up, and a project that points at it."""
-    root, folder = make_project(), tmp_path_factory.mktemp("sandbox")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [key for key in os.environ if key.startswith(("ARRCOC_", "WANDB_", "GOOGLE_", "CLOUDSDK_"))]:
-            patch.delenv(name)
-        patch.setenv("ARRCOC_CLOUD_ENDPOINTS", str(folder))
-        with running(folder, speed=100) as box:
-            run_setup(World.of(load_settings(root)), on_event=lambda event: None)
-            yield box, root
+    root = make_project()
+    with ready_sandbox(root, tmp_path_factory.mktemp("sandbox")) as sandbox:
+        yield sandbox, root
 
 
 @pytest.fixture
