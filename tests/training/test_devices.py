@@ -10,8 +10,8 @@ from arrcoc_core.experiment import GpuName, Local, Vertex, WandbLaunch
 from training.devices import (
     STAND_IN,
     World,
-    check_kind,
     available_threads,
+    check_kind,
     choose_device,
     gpus_asked_for,
     ranks_to_start,
