@@ -14,8 +14,8 @@ to be shown wherever the price is. Not counted: boot disk (200 GB are about $0.0
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,13 +36,24 @@ class Unit:
     """Vertex AI's management fee on spot and flex-start."""
     vertex: float | None = None
     """Vertex AI's own on-demand rate, with its fee in it."""
-    as_of: str = ""
-    """ISO date and source of on_demand and spot where they are later than the table's."""
-    source: str = ""
+    dates: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Field -> ISO date and source, for the rates that are not of the table's own date."""
+
+    @classmethod
+    def from_json(cls, held: Mapping[str, Any]) -> Unit:
+        fields: dict[str, Any] = {**held, "dates": {rate: tuple(day) for rate, day in held.get("dates", {}).items()}}
+        return cls(**fields)
 
     def rate(self, provisioning: Provisioning) -> float | None:
         """Compute Engine's rate."""
         return {"spot": self.spot, "flex": self.flex, "on-demand": self.on_demand}[provisioning]
+
+    def read_at(self, rate: str, table: Prices) -> tuple[date, str]:
+        """When and where a rate of this unit was read."""
+        if rate not in self.dates:
+            return table.as_of, table.source
+        as_of, source = self.dates[rate]
+        return date.fromisoformat(as_of), source
 
 
 Units = Mapping[str, Mapping[str, Unit]]
@@ -60,7 +71,7 @@ class Prices:
 
     def to_json(self) -> dict[str, Any]:
         units = {
-            region: {part: {k: v for k, v in asdict(unit).items() if v not in (None, "")} for part, unit in row.items()}
+            region: {part: {k: v for k, v in asdict(unit).items() if v not in (None, {})} for part, unit in row.items()}
             for region, row in self.units.items()
         }
         return {"as_of": self.as_of.isoformat(), "source": self.source, "fee": self.fee, "units": units}
@@ -69,7 +80,7 @@ class Prices:
     def from_json(cls, held: Mapping[str, Any]) -> Prices:
         """Raises ValueError, KeyError or TypeError where it is not a price table."""
         units = {
-            str(region): {str(part): Unit(**unit) for part, unit in row.items()}
+            str(region): {str(part): Unit.from_json(unit) for part, unit in row.items()}
             for region, row in held["units"].items()
         }
         return cls(date.fromisoformat(held["as_of"]), str(held["source"]), units, float(held["fee"]))
@@ -112,13 +123,13 @@ def price(
     if on_demand is None or (compute is None and provisioning == "spot"):
         return _unknown(table, f"no price known for {machine.machine_type} in {region} as {provisioning}")
     problems: list[str] = []
-    charged = provisioning
+    charged: Provisioning = provisioning
     if compute is None:  # flex-start is never dearer than on demand: a bound is better than nothing
         charged, compute = "on-demand", on_demand
         problems.append(f"no flex-start price known in {region}: the on-demand price, which is the most it can be")
     fee = _fee(found, table, charged)
     parts = [PricePart(label, (unit.rate(charged) or 0.0) * amount * machines) for unit, amount, label in found]
-    as_of, source = min(_reading(unit, table, provisioning) for unit, _, _ in found)
+    as_of, source = min(unit.read_at(_FIELDS[charged], table) for unit, _, _ in found)
     if old := too_old(as_of, today):
         problems.append(old)
     return Price(
@@ -203,11 +214,7 @@ def _fee(found: list[Part], table: Prices, provisioning: Provisioning) -> float:
     return total
 
 
-def _reading(unit: Unit, table: Prices, provisioning: Provisioning) -> tuple[date, str]:
-    """When and where a unit price was read."""
-    if provisioning == "flex" or not unit.as_of:
-        return table.as_of, table.source
-    return date.fromisoformat(unit.as_of), unit.source
+_FIELDS: Mapping[Provisioning, str] = {"spot": "spot", "flex": "flex", "on-demand": "on_demand"}
 
 
 def _note(found: list[Part], provisioning: Provisioning) -> str:

@@ -2,10 +2,11 @@
 
 `refresh_prices` lists the SKUs of Compute Engine and of Vertex AI, reads the few that matter (`skus.py`) and checks
 what they come to: on demand > flex-start > spot for each machine and region. A spot or flex-start price that is not
-below on demand is a misread SKU and left out, so that it counts as missing. Spot above flex-start is kept and said:
-Google's spot prices follow demand, and for some GPUs they have passed flex-start's fixed ones.
+below on demand is a misread SKU and left out. Spot above flex-start is kept and said: Google's spot prices follow
+demand, and for some GPUs they have passed flex-start's fixed ones.
 
-The table is written in one step; when anything fails, the one before stays.
+What the catalogue does not say, or what was left out, stays as it was before, with the date that it had. The table is
+written in one step; when anything fails, the one before stays whole.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arrcoc_core.catalog.machines import MACHINES
-from arrcoc_core.catalog.prices import Prices, Unit, Units, price, prices_path, shipped_prices
+from arrcoc_core.catalog.prices import Prices, Unit, Units, load_prices, price, prices_path, shipped_prices
 from arrcoc_core.catalog.skus import COMPUTE_SERVICE, VERTEX_SERVICE, Reading, read_sku
 from arrcoc_core.cloud.calling import call
 from arrcoc_core.cloud.clients import Cloud
@@ -29,6 +30,7 @@ PAGE = 5000
 PATIENCE_S = 60.0
 """How long a page of the catalogue is asked for again."""
 SOURCE = "Cloud Billing catalogue (cloudbilling.googleapis.com)"
+RATES = ("on_demand", "flex", "spot", "fee", "vertex")
 Say = Callable[[str], None]
 
 
@@ -50,8 +52,7 @@ def refresh_prices(cloud: Cloud, state: Path, say: Say = lambda _: None, *, toda
             count += 1
             found += take(units, sku)
         say(f"{title}: {count:,} SKUs, {found} of machines in this catalogue")
-    whole = sum(unit.on_demand is not None for row in units.values() for unit in row.values())
-    if not whole:
+    if not any(unit.on_demand is not None for row in units.values() for unit in row.values()):
         raise CloudError(
             "The Cloud Billing catalogue has none of the prices that are looked for: its wording has changed.",
             scope="internal",
@@ -59,7 +60,7 @@ def refresh_prices(cloud: Cloud, state: Path, say: Say = lambda _: None, *, toda
         )
     made = Prices(today or datetime.now(UTC).date(), SOURCE, units, shipped_prices().fee)
     findings = check_prices(made)
-    made = replace(made, units=without(units, findings))
+    made = replace(made, units=with_older(without(units, findings), load_prices(state)))
     for finding in findings:
         say(f"{'left out' if finding.wrong else 'note'}: {finding.region}: {finding.text}")
     _write(prices_path(state), made)
@@ -138,6 +139,22 @@ def without(units: Units, findings: Iterable[Finding]) -> dict[str, dict[str, Un
             part, _, rate = finding.part.rpartition(" ")
             kept[finding.region][part] = replace(kept[finding.region][part], **{rate: None})
     return kept
+
+
+def with_older(units: Units, before: Prices) -> dict[str, dict[str, Unit]]:
+    """The units, and what only the table from before has, with its date."""
+    made = {region: dict(row) for region, row in units.items()}
+    for region, row in before.units.items():
+        for part, old in row.items():
+            new = made.setdefault(region, {}).get(part, Unit())
+            kept = [rate for rate in RATES if getattr(new, rate) is None and getattr(old, rate) is not None]
+            if kept:
+                dates = {
+                    rate: (day.isoformat(), source) for rate in kept for day, source in [old.read_at(rate, before)]
+                }
+                old_rates = {rate: getattr(old, rate) for rate in kept}
+                made[region][part] = replace(new, **old_rates, dates={**new.dates, **dates})
+    return made
 
 
 def _write(path: Path, prices: Prices) -> None:

@@ -205,7 +205,10 @@ def _units() -> dict[str, dict[str, Unit]]:
         if line:
             region, gpu, on_demand, flex, spot, *later = line.split()
             units.setdefault(region, {})[f"{gpu}/gpu"] = Unit(
-                float(on_demand), None if flex == "-" else float(flex), float(spot), None, None, *_reading(later)
+                on_demand=float(on_demand),
+                flex=None if flex == "-" else float(flex),
+                spot=float(spot),
+                dates=_dates(later),
             )
     for line in HOST_READINGS.split("\n"):
         if line:
@@ -214,15 +217,18 @@ def _units() -> dict[str, dict[str, Unit]]:
             whole = reference.vcpus * reference.vcpu_usd + reference.memory_gb * reference.gib_usd
             for part, rate in (("vcpu", reference.vcpu_usd), ("ram", reference.gib_usd)):
                 full = float(on_demand) * rate / whole
-                flex = None if reference.flex is None else full * reference.flex
                 units[region][f"{series}/{part}"] = Unit(
-                    full, flex, float(spot) * rate / whole, None, None, *_reading(later)
+                    on_demand=full,
+                    flex=None if reference.flex is None else full * reference.flex,
+                    spot=float(spot) * rate / whole,
+                    dates=_dates(later),
                 )
     return units
 
 
-def _reading(later: Sequence[str]) -> tuple[str, str]:
-    return _LATER[later[0]] if later else ("", "")
+def _dates(later: Sequence[str]) -> dict[str, Sequence[str]]:
+    """A later reading is one of on demand and spot; flex-start's is the table's."""
+    return dict.fromkeys(("on_demand", "spot"), _LATER[later[0]]) if later else {}
 
 
 PRICES = Prices(as_of=AS_OF, source=SOURCE, units=_units(), fee=FEE)

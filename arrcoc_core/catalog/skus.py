@@ -93,23 +93,23 @@ _GPUS = (
     ("H200", r"nvidia h200(?: 141gb)?(?: gpu)?"),
     ("B200", r"(?:a4 )?nvidia b200(?: \(1 gpu slice\)| gpu)?"),
 )
-_SERIES = {
-    "n1": "n1",
-    "n1 predefined": "n1",
-    "g2": "g2",
-    "a2": "a2",
-    "a3": "a3-high",
-    "a3plus": "a3-mega",
-    "a3ultra": "a3-ultra",
-}
-_HOST = re.compile(r"(n1(?: predefined)?|g2|a2|a3|a3plus|a3ultra)(?: instance)? (core|ram)")
+_SERIES = (
+    ("n1", r"n1(?: predefined)?"),
+    ("g2", r"g2"),
+    ("a2", r"a2"),
+    ("a3-high", r"a3(?: ?high)?"),
+    ("a3-mega", r"a3 ?(?:plus|mega)"),
+    ("a3-ultra", r"a3 ?ultra"),
+)
+_HOST = re.compile(r"(.*?)(?: instance)? (core|ram)")
 
 
 def _part(name: str) -> str | None:
     host = _HOST.fullmatch(name)
-    if host:
-        return f"{_SERIES[host[1]]}/{'vcpu' if host[2] == 'core' else 'ram'}"
-    return next((f"{gpu}/gpu" for gpu, pattern in _GPUS if re.fullmatch(pattern, name)), None)
+    if host is None:
+        return next((f"{gpu}/gpu" for gpu, pattern in _GPUS if re.fullmatch(pattern, name)), None)
+    series = next((series for series, pattern in _SERIES if re.fullmatch(pattern, host[1])), None)
+    return series and f"{series}/{'vcpu' if host[2] == 'core' else 'ram'}"
 
 
 def sku_rows(prices: Prices) -> Iterator[Sku]:

@@ -55,7 +55,7 @@ def test_the_original_readmes_table_has_todays_numbers_beside_it() -> None:
 
 
 def test_the_dates_and_shares_of_the_page_are_the_tables() -> None:
-    later = {unit.as_of for row in SHIPPED.units.values() for unit in row.values() if unit.as_of}
+    later = {day for row in SHIPPED.units.values() for unit in row.values() for day, _ in unit.dates.values()}
     assert set(re.findall(r"20\d\d-\d\d-\d\d", PAGE)) == {SHIPPED.as_of.isoformat(), *later}
     assert f"{SHIPPED.fee:.0%}".replace("%", " %") in PAGE and f"older than {STALE_DAYS} days" in PAGE
     flexible = {machine.gpu for machine in MACHINES if "flex" in machine.provisioning}

@@ -94,11 +94,14 @@ def test_a_price_older_than_90_days_says_so() -> None:
 
 
 def test_a_price_has_the_date_of_its_oldest_part() -> None:
-    newer = price(machine_for("H200", 8), "us-central1", "spot", today=FRESH)
+    machine = machine_for("H200", 8)
+    newer = price(machine, "us-central1", "spot", today=FRESH)
     assert newer.as_of == date(2026, 10, 13) and newer.as_of > SHIPPED.as_of
-    mixed = replace(SHIPPED.units["us-central1"]["H200/gpu"], as_of="2026-01-05", source="elsewhere")
-    units = {"us-central1": {**SHIPPED.units["us-central1"], "H200/gpu": mixed}}
-    quote = price(machine_for("H200", 8), "us-central1", "spot", prices=replace(SHIPPED, units=units), today=FRESH)
+    assert price(machine, "us-central1", "flex", today=FRESH).as_of == SHIPPED.as_of, "flex-start is an older reading"
+    row = SHIPPED.units["us-central1"]
+    mixed = replace(row["H200/gpu"], dates={"spot": ("2026-01-05", "elsewhere")})
+    prices = replace(SHIPPED, units={"us-central1": {**row, "H200/gpu": mixed}})
+    quote = price(machine, "us-central1", "spot", prices=prices, today=FRESH)
     assert (quote.as_of, quote.source) == (date(2026, 1, 5), "elsewhere") and "older than" in quote.problem
 
 

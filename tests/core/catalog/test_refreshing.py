@@ -149,6 +149,21 @@ def test_a_misread_price_is_left_out_and_said() -> None:
     assert price(machine, "us-central1", "on-demand", prices=kept).usd_per_h
 
 
+def test_what_the_catalogue_does_not_say_stays_with_the_date_it_had(tmp_path: Path) -> None:
+    before = load_prices(None)
+    machine = next(machine for machine in MACHINES if machine.gpu == "A100")
+    row = {part: replace(unit, flex=None) for part, unit in before.units["us-central1"].items()}
+    today = before.as_of + timedelta(days=200)
+    made = replace(before, as_of=today, units=refreshing.with_older({"us-central1": row}, before))
+    spot, flex = (price(machine, "us-central1", way, prices=made, today=today) for way in ("spot", "flex"))
+    assert spot.as_of == today and spot.problem == ""
+    assert flex.as_of == before.as_of and "older than" in flex.problem
+    assert flex.usd_per_h == price(machine, "us-central1", "flex", prices=before).usd_per_h
+    elsewhere = price(machine, "europe-west4", "spot", prices=made, today=today)
+    assert elsewhere.as_of == before.as_of and "older than" in elsewhere.problem
+    assert load_prices(None).units == before.units, "the table from before is not touched"
+
+
 @pytest.mark.usefixtures("cloud")
 def test_the_command_refreshes_and_then_no_price_is_old(
     sandbox: Sandbox, project: Path, arrcoc: list[str], monkeypatch: pytest.MonkeyPatch
