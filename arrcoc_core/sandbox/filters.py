@@ -17,8 +17,8 @@ from typing import Any
 
 from arrcoc_core.sandbox.errors import ApiError
 
-Path = tuple[str, ...]
-Lookup = Callable[[Path], Sequence[str]]
+FieldPath = tuple[str, ...]
+Lookup = Callable[[FieldPath], Sequence[str]]
 """The values of a field, as text; none where it is not set."""
 Matches = Callable[[Lookup], bool]
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.errors import ApiError
-from arrcoc_core.sandbox.filters import Path, parse_filter
+from arrcoc_core.sandbox.filters import FieldPath, parse_filter
 from arrcoc_core.sandbox.logbook import Entry, LogBook
-from arrcoc_core.sandbox.service import Call, Service
+from arrcoc_core.sandbox.service import Call, Service, plain
 
 if TYPE_CHECKING:
     from arrcoc_core.sandbox.box import Box
@@ -77,7 +77,7 @@ def _project(entry: Entry) -> str:
     return str(entry.body["logName"]).split("/")[1]
 
 
-def _field(path: Path, entry: Entry, seen: float) -> Sequence[str]:
+def _field(path: FieldPath, entry: Entry, seen: float) -> Sequence[str]:
     if path == ("timestamp",):
         return [_written(entry.at)]
     if path == ("receiveTimestamp",):
@@ -103,8 +103,8 @@ def _message(entry: Entry, seen: float) -> Any:
         "timestamp": _written(entry.at),
         "receiveTimestamp": _written(seen),
     }
-    made = LogEntry()
-    json_format.ParseDict(body, LogEntry.pb(made))
+    made: Any = LogEntry()
+    json_format.ParseDict(body, plain(made))
     return made
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from arrcoc_core.sandbox.cloud_build.checks import check_build
 from arrcoc_core.sandbox.cloud_build.work import CANCELLED, ENDED, INTERNAL_ERROR, QUEUED, Work
 from arrcoc_core.sandbox.errors import ApiError
-from arrcoc_core.sandbox.filters import Path, parse_filter
+from arrcoc_core.sandbox.filters import FieldPath, parse_filter
 from arrcoc_core.sandbox.project import PROJECT, PROJECT_NUMBER
-from arrcoc_core.sandbox.service import Call, Service, page
+from arrcoc_core.sandbox.service import Call, Service, page, plain
 
 if TYPE_CHECKING:
     from arrcoc_core.sandbox.box import Box
@@ -43,7 +43,7 @@ class CloudBuild(Service):
     def create_build(self, request: Any, call: Call) -> Any:
         build = request.build
         account = check_build(self.box, build)
-        held = type(build).pb(build)
+        held = plain(build)
         for field in _OUTPUT_ONLY:
             held.ClearField(field)
         for step in held.steps:
@@ -70,7 +70,7 @@ class CloudBuild(Service):
 
         matches = parse_filter(request.filter)
         found = [build for build in self._builds.values() if matches(lambda path, build=build: _field(build, path))]
-        found.sort(key=lambda build: type(build).pb(build).create_time.ToNanoseconds(), reverse=True)
+        found.sort(key=lambda build: plain(build).create_time.ToNanoseconds(), reverse=True)
         chosen, following = page(found, request.page_size, request.page_token)
         return ListBuildsResponse(builds=chosen, next_page_token=following)
 
@@ -79,7 +79,7 @@ class CloudBuild(Service):
         if int(build.status) in ENDED:
             raise ApiError("FAILED_PRECONDITION", f"Build is not in progress: {build.status.name}")
         build.status = CANCELLED
-        type(build).pb(build).finish_time.FromDatetime(self.box.clock.date())
+        plain(build).finish_time.FromDatetime(self.box.clock.date())
         self._builds.put(build.id, build)
         self._live.delete(build.id)
         return build
@@ -93,17 +93,17 @@ class CloudBuild(Service):
 
     def _operation(self, build: Any) -> Any:
         from google.cloud.devtools.cloudbuild_v1 import BuildOperationMetadata
-        from google.longrunning import operations_pb2
+        from google.longrunning import operations_pb2  # pyright: ignore[reportMissingTypeStubs]
 
         module: Any = operations_pb2
         operation = module.Operation(
             name=f"operations/build/{PROJECT}/{base64.b64encode(build.id.encode()).decode()}",
             done=int(build.status) in ENDED,
         )
-        operation.metadata.Pack(BuildOperationMetadata.pb(BuildOperationMetadata(build=build)))
+        operation.metadata.Pack(plain(BuildOperationMetadata(build=build)))
         if operation.done:
             if build.status.name == "SUCCESS":
-                operation.response.Pack(type(build).pb(build))
+                operation.response.Pack(plain(build))
             else:
                 operation.error.code = {"CANCELLED": 1, "TIMEOUT": 4}.get(build.status.name, 2)
                 operation.error.message = f"Build failed; check build logs for details: {build.status_detail}"
@@ -147,8 +147,8 @@ def _break(build: Any) -> None:
     build.status = INTERNAL_ERROR
 
 
-def _field(build: Any, path: Path) -> Sequence[str]:
-    held = type(build).pb(build)
+def _field(build: Any, path: FieldPath) -> Sequence[str]:
+    held = plain(build)
     if path == ("tags",):
         return list(build.tags)
     if path == ("status",):

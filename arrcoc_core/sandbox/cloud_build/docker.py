@@ -89,7 +89,8 @@ class Docker:
         if not context.is_dir():
             raise BuildError(f'unable to prepare context: path "{places[0]}" not found')
         file = options.get("file", ["Dockerfile"])[-1]
-        given = dict(item.partition("=")[::2] for item in options.get("build-arg", []))
+        pairs = [item.partition("=") for item in options.get("build-arg", [])]
+        given = {name: value for name, _, value in pairs}
         stage = build(
             context,
             folder / file if "file" in options else context / file,

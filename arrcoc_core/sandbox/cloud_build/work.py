@@ -17,6 +17,7 @@ from arrcoc_core.sandbox.cloud_build.dockerfile import BuildError
 from arrcoc_core.sandbox.errors import ApiError
 from arrcoc_core.sandbox.faults import BuildFails
 from arrcoc_core.sandbox.images import Images, parse_reference
+from arrcoc_core.sandbox.service import plain
 from arrcoc_core.sandbox.storage.messages import StorageError
 
 if TYPE_CHECKING:
@@ -216,23 +217,23 @@ def _stamp(field: Any, now: datetime) -> None:
 
 def _start(build: Any, now: datetime) -> None:
     build.status = WORKING
-    _stamp(type(build).pb(build).start_time, now)
+    _stamp(plain(build).start_time, now)
 
 
 def _step_began(build: Any, number: int, now: datetime) -> None:
-    held = type(build).pb(build).steps[number]
+    held = plain(build).steps[number]
     held.status = WORKING
     _stamp(held.timing.start_time, now)
 
 
 def _step_ended(build: Any, number: int, status: int, now: datetime) -> None:
-    held = type(build).pb(build).steps[number]
+    held = plain(build).steps[number]
     held.status = status
     _stamp(held.timing.end_time, now)
 
 
 def _succeed(build: Any, digests: dict[str, str], now: datetime) -> None:
-    held = type(build).pb(build)
+    held = plain(build)
     for name, digest in digests.items():
         image = held.results.images.add(name=name, digest=digest)
         _stamp(image.push_timing.end_time, now)
@@ -243,7 +244,7 @@ def _succeed(build: Any, digests: dict[str, str], now: datetime) -> None:
 
 
 def _fail(build: Any, status: int, detail: str, now: datetime) -> None:
-    held = type(build).pb(build)
+    held = plain(build)
     held.status = status
     held.status_detail = detail
     if detail:

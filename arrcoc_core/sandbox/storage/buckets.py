@@ -217,9 +217,10 @@ def _check_labels(labels: Any) -> None:
 
 
 def _check_lifecycle(lifecycle: Any) -> None:
-    rules: Any = (lifecycle or {}).get("rule") or []
-    for rule in rules:
-        action = (rule.get("action") or {}).get("type")
+    held: dict[str, list[dict[str, Any]]] = lifecycle or {}
+    for rule in held.get("rule") or []:
+        wanted: dict[str, str] = rule.get("action") or {}
+        action = wanted.get("type")
         if action not in ("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload"):
             raise invalid(f"Invalid lifecycle action: {action}")
         if not rule.get("condition"):

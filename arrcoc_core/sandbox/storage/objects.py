@@ -37,7 +37,7 @@ class Objects:
         self._contents = contents
         self._buckets = buckets
         self._world = world
-        self.written: Callable[[str, str, str, int], None] = lambda *_: None
+        self.written: Callable[[str, str, str, int], None] = _unwatched
         """Told of each object that was uploaded, without the index's lock: bucket, name, file, size."""
 
     # -- reading
@@ -169,7 +169,8 @@ class Objects:
                 wanted_generation = source.get("generation")
                 if held is None or (wanted_generation and str(wanted_generation) != held[2]["generation"]):
                     raise StorageError(404, "notFound", f"Object {source.get('name')} not found.")
-                needed = (source.get("objectPreconditions") or {}).get("ifGenerationMatch")
+                conditions: dict[str, Any] = source.get("objectPreconditions") or {}
+                needed = conditions.get("ifGenerationMatch")
                 Conditions(generation=None if needed is None else int(needed)).check(held[2])
                 parts += int(held[2].get("componentCount", 1))
                 opened.append(self._contents.open(held[1]))
@@ -177,7 +178,8 @@ class Objects:
         for content in opened:
             with content:
                 self._contents.receive(file, content, hashes, at=hashes.size)
-        fields = {**(wanted.get("destination") or {}), "componentCount": parts}
+        given: dict[str, Any] = wanted.get("destination") or {}
+        fields = {**given, "componentCount": parts}
         data = self.commit(bucket, name, fields, file, hashes, conditions_of(request))
         return json_reply(self._shown(data, request))
 
@@ -304,6 +306,10 @@ class Objects:
             "selfLink": f"{request.base}/storage/v1/{place}",
             "mediaLink": f"{request.base}/download/storage/v1/{place}?generation={data['generation']}&alt=media",
         }
+
+
+def _unwatched(bucket: str, name: str, file: str, size: int) -> None:
+    """Nobody wants to be told."""
 
 
 def _folder(name: str, prefix: str, delimiter: str | None) -> str | None:

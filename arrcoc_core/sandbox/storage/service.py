@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from arrcoc_core.sandbox.storage.buckets import Buckets
@@ -68,27 +68,21 @@ class Storage:
         if match := _OBJECTS.fullmatch(path):
             bucket = unquote(match[1])
             if method == "GET":
-                return Route("storage.objects.list", bucket, "", False, lambda r: self.objects.list(r, bucket))
+                return Route("storage.objects.list", bucket, "", False, _bound(self.objects.list, bucket))
         elif match := _COMPOSE.fullmatch(path):
             bucket, name = unquote(match[1]), unquote(match[2])
             if method == "POST":
-                return Route(
-                    "storage.objects.compose", bucket, name, True, lambda r: self.objects.compose(r, bucket, name)
-                )
+                return Route("storage.objects.compose", bucket, name, True, _bound(self.objects.compose, bucket, name))
         elif match := _COPY.fullmatch(path):
             source, target = (unquote(match[1]), unquote(match[2])), (unquote(match[4]), unquote(match[5]))
             if method == "POST" and match[3] == "copyTo":
-                return Route("storage.objects.copy", *target, True, lambda r: self.objects.copied(r, source, target))
+                return Route("storage.objects.copy", *target, True, _bound(self.objects.copied, source, target))
             if method == "POST":
-                return Route(
-                    "storage.objects.rewrite", *target, True, lambda r: self.objects.rewritten(r, source, target)
-                )
+                return Route("storage.objects.rewrite", *target, True, _bound(self.objects.rewritten, source, target))
         elif match := _MOVE.fullmatch(path):
             bucket, old, new = (unquote(part) for part in match.groups())
             if method == "POST":
-                return Route(
-                    "storage.objects.move", bucket, new, True, lambda r: self.objects.moved(r, bucket, old, new)
-                )
+                return Route("storage.objects.move", bucket, new, True, _bound(self.objects.moved, bucket, old, new))
         elif match := _POLICY.fullmatch(path):
             return self._policy(request, unquote(match[1]), match[2] is not None)
         elif match := _BUCKET.fullmatch(path):
@@ -100,7 +94,7 @@ class Storage:
                 return Route("storage.buckets.list", "", "", False, self.buckets.list)
         elif (match := _ACCOUNT.fullmatch(path)) and method == "GET":
             project = unquote(match[1])
-            return Route("storage.projects.serviceAccount.get", "", "", False, lambda r: self._account(project))
+            return Route("storage.projects.serviceAccount.get", "", "", False, _bound(self._account, project))
         raise StorageError(404, "notFound", "Not Found")
 
     def _upload(self, request: Request, bucket: str) -> Route:
@@ -108,31 +102,31 @@ class Storage:
         name, answers = "storage.objects.insert", request.one("uploadType")
         if upload_id is not None:
             if request.method == "DELETE":
-                return Route("", bucket, "", True, lambda r: self.uploads.cancel(upload_id))
-            return Route(name, bucket, "", True, lambda r: self.uploads.resume(r, upload_id))
+                return Route("", bucket, "", True, _bound(self.uploads.cancel, upload_id))
+            return Route(name, bucket, "", True, _bound(self.uploads.resume, upload_id))
         if request.method == "POST" and answers == "media":
-            return Route(name, bucket, request.one("name") or "", True, lambda r: self.uploads.media(r, bucket))
+            return Route(name, bucket, request.one("name") or "", True, _bound(self.uploads.media, bucket))
         if request.method == "POST" and answers == "multipart":
-            return Route(name, bucket, "", True, lambda r: self.uploads.multipart(r, bucket))
+            return Route(name, bucket, "", True, _bound(self.uploads.multipart, bucket))
         if request.method == "POST" and answers == "resumable":
-            return Route(name, bucket, "", True, lambda r: self.uploads.start(r, bucket))
+            return Route(name, bucket, "", True, _bound(self.uploads.start, bucket))
         raise StorageError(400, "badRequest", f"Invalid upload request, uploadType: {answers}")
 
     def _object(self, request: Request, bucket: str, name: str) -> Route:
         if request.method == "GET":
             answer = self.objects.download if request.one("alt") == "media" else self.objects.get
-            return Route("storage.objects.get", bucket, name, False, lambda r: answer(r, bucket, name))
+            return Route("storage.objects.get", bucket, name, False, _bound(answer, bucket, name))
         if request.method == "DELETE":
-            return Route("storage.objects.delete", bucket, name, True, lambda r: self.objects.delete(r, bucket, name))
+            return Route("storage.objects.delete", bucket, name, True, _bound(self.objects.delete, bucket, name))
         if request.method == "PATCH":
-            return Route("storage.objects.patch", bucket, name, True, lambda r: self.objects.patch(r, bucket, name))
+            return Route("storage.objects.patch", bucket, name, True, _bound(self.objects.patch, bucket, name))
         if request.method == "PUT":
             return Route(
                 "storage.objects.update",
                 bucket,
                 name,
                 True,
-                lambda r: self.objects.patch(r, bucket, name, whole=True),
+                _bound(self.objects.patch, bucket, name, whole=True),
             )
         raise StorageError(405, "methodNotAllowed", "Method Not Allowed")
 
@@ -143,26 +137,30 @@ class Storage:
                 bucket,
                 "",
                 False,
-                lambda r: self.buckets.get(r, bucket),
+                _bound(self.buckets.get, bucket),
             )
         if request.method == "PUT":
-            return Route("storage.buckets.setIamPolicy", bucket, "", True, lambda r: self.buckets.set_policy(r, bucket))
-        return Route("storage.buckets.getIamPolicy", bucket, "", False, lambda r: self.buckets.get_policy(r, bucket))
+            return Route("storage.buckets.setIamPolicy", bucket, "", True, _bound(self.buckets.set_policy, bucket))
+        return Route("storage.buckets.getIamPolicy", bucket, "", False, _bound(self.buckets.get_policy, bucket))
 
     def _bucket(self, request: Request, bucket: str) -> Route:
         if request.method == "GET":
-            return Route("storage.buckets.get", bucket, "", False, lambda r: self.buckets.get(r, bucket))
+            return Route("storage.buckets.get", bucket, "", False, _bound(self.buckets.get, bucket))
         if request.method == "DELETE":
-            return Route("storage.buckets.delete", bucket, "", True, lambda r: self.buckets.delete(r, bucket))
+            return Route("storage.buckets.delete", bucket, "", True, _bound(self.buckets.delete, bucket))
         if request.method in ("PATCH", "PUT"):
             whole = request.method == "PUT"
             name = "storage.buckets.update" if whole else "storage.buckets.patch"
-            return Route(name, bucket, "", True, lambda r: self.buckets.patch(r, bucket, whole=whole))
+            return Route(name, bucket, "", True, _bound(self.buckets.patch, bucket, whole=whole))
         raise StorageError(405, "methodNotAllowed", "Method Not Allowed")
 
-    def _account(self, project: str) -> Reply:
+    def _account(self, _: Request, project: str) -> Reply:
         number = self._world.project_number(project)
         if number is None:
             raise StorageError(404, "notFound", f"The requested project was not found: {project}")
         address = f"service-{number}@gs-project-accounts.iam.gserviceaccount.com"
         return json_reply({"kind": "storage#serviceAccount", "email_address": address})
+
+
+def _bound(answer: Callable[..., Reply], *rest: Any, **named: Any) -> Callable[[Request], Reply]:
+    return lambda request: answer(request, *rest, **named)

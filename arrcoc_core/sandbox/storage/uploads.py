@@ -139,7 +139,7 @@ class Uploads:
             return _incomplete(upload["received"])
         return self._finish(request, upload_id, upload)
 
-    def cancel(self, upload_id: str) -> Reply:
+    def cancel(self, _: Request, upload_id: str) -> Reply:
         upload = self._index.upload(upload_id)
         if upload is None:
             raise StorageError(404, "notFound", "Not Found")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.errors import ApiError
 from arrcoc_core.sandbox.images import Images
+from arrcoc_core.sandbox.service import plain
 from arrcoc_core.sandbox.vertex.shapes import DISKS, HYPERDISK_ONLY, NOT_ON_DEMAND, REGIONS, flex_possible, problem
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ def _check_disk(field: str, pool: Any) -> None:
 
 
 def _check_scheduling(scheduling: Any, provisioning: str) -> None:
-    kind = type(scheduling)
-    held = kind.pb(scheduling)
+    held = plain(scheduling)
     if held.HasField("timeout") and not held.timeout.seconds > 0:
         raise refused("job_spec.scheduling.timeout", "must be positive")
     if held.HasField("timeout") and provisioning == "flex" and held.timeout.seconds > _WEEK_S:

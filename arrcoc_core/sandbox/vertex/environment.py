@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.images import Images
 from arrcoc_core.sandbox.project import PROJECT_NUMBER
+from arrcoc_core.sandbox.service import plain
 from arrcoc_core.sandbox.vertex.records import Record
 from arrcoc_core.sandbox.vertex.replicas import Machine, cluster_spec
 
@@ -29,7 +30,7 @@ def machines_of(box: Box, job: Any, record: Record, folder: Path) -> list[Machin
     ]
     cluster = {name: addresses for name, _, addresses in pools}
     account = str(job.job_spec.service_account) or _AGENT.format(number=PROJECT_NUMBER)
-    spec: dict[str, Any] = json_format.MessageToDict(type(job.job_spec).pb(job.job_spec))
+    spec: dict[str, Any] = json_format.MessageToDict(plain(job.job_spec))
     made: list[Machine] = []
     for name, pool, addresses in pools:
         digest = images.resolve(pool.container_spec.image_uri)

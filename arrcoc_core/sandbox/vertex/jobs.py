@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.errors import ApiError
 from arrcoc_core.sandbox.faults import QuotaExceeded
-from arrcoc_core.sandbox.filters import Path, parse_filter
+from arrcoc_core.sandbox.filters import FieldPath, parse_filter
 from arrcoc_core.sandbox.project import PROJECT_NUMBER
-from arrcoc_core.sandbox.service import Call, Service, merge_mask, page
+from arrcoc_core.sandbox.service import Call, Service, merge_mask, page, plain
 from arrcoc_core.sandbox.vertex.checks import check_job, provisioning_of
 from arrcoc_core.sandbox.vertex.life import ENDED, QUEUED, Life
 from arrcoc_core.sandbox.vertex.preemption import Preemption
@@ -57,7 +57,7 @@ class Jobs(Service):
         provisioning = provisioning_of(job)
         usage = _usage(job, preemptible=provisioning != "on-demand")
         self._check_quota(usage, region)
-        held = type(job).pb(job)
+        held = plain(job)
         for field in _OUTPUT_ONLY:
             held.ClearField(field)
         job_id = str(secrets.randbelow(9 * 10**18) + 10**18)
@@ -99,9 +99,9 @@ class Jobs(Service):
             for job in self.life.jobs.values()
             if f"/locations/{region}/" in job.name and matches(lambda path, job=job: _field(job, path))
         ]
-        found.sort(key=lambda job: type(job).pb(job).create_time.ToNanoseconds(), reverse=True)
+        found.sort(key=lambda job: plain(job).create_time.ToNanoseconds(), reverse=True)
         chosen, following = page(found, request.page_size, request.page_token)
-        if type(request).pb(request).read_mask.paths:
+        if plain(request).read_mask.paths:
             chosen = [_masked(job, request.read_mask) for job in chosen]
         return ListCustomJobsResponse(custom_jobs=chosen, next_page_token=following)
 
@@ -181,16 +181,16 @@ def _usage(job: Any, *, preemptible: bool) -> dict[str, int]:
     return found
 
 
-def _field(job: Any, path: Path) -> Sequence[str]:
-    held = type(job).pb(job)
-    if path[0] == "labels" and len(path) > 1:
+def _field(job: Any, path: FieldPath) -> Sequence[str]:
+    held = plain(job)
+    if path[:1] == ("labels",):
         key = ".".join(path[1:])
         return [held.labels[key]] if key in held.labels else []
     if path == ("state",):
         return [job.state.name]
     if path in (("display_name",), ("displayName",)):
         return [job.display_name]
-    if path[0] in ("create_time", "update_time", "start_time", "end_time") and len(path) == 1:
+    if path in (("create_time",), ("update_time",), ("start_time",), ("end_time",)):
         return [getattr(held, path[0]).ToJsonString()] if held.HasField(path[0]) else []
     raise ApiError("INVALID_ARGUMENT", f"Unsupported filter field: {'.'.join(path)}", violations=[("filter", "field")])
 

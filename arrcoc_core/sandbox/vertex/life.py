@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.faults import InternalError, Stockout
 from arrcoc_core.sandbox.project import PROJECT
+from arrcoc_core.sandbox.service import plain
 from arrcoc_core.sandbox.vertex import replicas, words
 from arrcoc_core.sandbox.vertex.environment import machines_of
 from arrcoc_core.sandbox.vertex.output import ml_entry, read_output
@@ -83,7 +84,7 @@ class Life:
         if job is None:
             return
         job.state = state
-        held = type(job).pb(job)
+        held = plain(job)
         held.update_time.FromDatetime(self._box.clock.date())
         if state == RUNNING and not held.HasField("start_time"):
             held.start_time.CopyFrom(held.update_time)
@@ -147,8 +148,7 @@ class Life:
             record = self.get(name)
             if record is None or record.phase != "queued":
                 return
-            place = {"region": record.region, "provisioning": record.provisioning}
-            if self._box.faults.take(Stockout, **place):
+            if self._box.faults.take(Stockout, region=record.region, provisioning=record.provisioning):
                 record.verdict = "stockout"
             if record.verdict and record.provisioning == "flex":
                 record.phase, record.due = "waiting", record.created + self._box.clock.scaled(record.max_wait_s)
