@@ -22,16 +22,18 @@ from arrcoc_gui.widgets.state_mark import StateMark
 
 TICK_MS = 200
 _WIDEST = max((look.word for look in LOOKS.values()), key=len)
+_WIDEST_CHECK = "not known"
 _FLASHES_S = 0.95  # what took less has no duration worth reading
 
 
 class ResourceLine(QFrame):
     """One row."""
 
-    def __init__(self, row: ResourceRow, parent: QWidget | None = None) -> None:
+    def __init__(self, row: ResourceRow, *, compact: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.row = row
-        self.mark = StateMark(row.look, _WIDEST)
+        self._compact = compact
+        self.mark = StateMark(row.look, _WIDEST_CHECK if compact else _WIDEST)
         self.title = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.title.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.detail = ElidedLabel()
@@ -43,7 +45,7 @@ class ResourceLine(QFrame):
         self.console.setProperty("look", "link")
         # Its room stays, so that the columns stand below one another.
         keep = self.console.sizePolicy()
-        keep.setRetainSizeWhenHidden(True)
+        keep.setRetainSizeWhenHidden(not compact)
         self.console.setSizePolicy(keep)
         self.console.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self.row.console)))
         self.trouble = TroubleView()
@@ -82,6 +84,8 @@ class ResourceLine(QFrame):
 
     def _restyle(self) -> None:
         metrics = QFontMetrics(theme().font("small"))
+        if self._compact:
+            return
         self.took.setMinimumWidth(metrics.horizontalAdvance("59 min 59 s"))
 
 
@@ -91,13 +95,19 @@ class ResourceList(Card):
     fix_wanted = Signal(object)
     changed = Signal()
 
-    def __init__(self, title: str = "Resources", hint: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, title: str = "Resources", hint: str = "", *, compact: bool = False, parent: QWidget | None = None
+    ) -> None:
+        """`compact`: for a narrow place, where nothing has a console page."""
         super().__init__(title, parent)
+        self._compact = compact
         self.rows = ResourceRows()
         self.lines_by_key: dict[str, ResourceLine] = {}
         self._stale = False
-        self.sentence = text_label("", "muted", wrap=False)
-        self.head.addWidget(self.sentence)
+        self.sentence = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.sentence.setProperty("look", "muted")
+        self.sentence.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.head.addWidget(self.sentence, stretch=100)
         self.hint = text_label(hint, "muted")
         self.lines.addWidget(self.hint)
         self.lines.setSpacing(theme().px(5))
@@ -117,7 +127,7 @@ class ResourceList(Card):
             return
         shown = self.lines_by_key.get(row.key)
         if shown is None:
-            shown = ResourceLine(row)
+            shown = ResourceLine(row, compact=self._compact)
             shown.trouble.fix_wanted.connect(self.fix_wanted)
             self.lines_by_key[row.key] = shown
             self.lines.addWidget(shown)
@@ -144,7 +154,7 @@ class ResourceList(Card):
 
     def _settle(self) -> None:
         self.hint.setVisible(not self.rows and bool(self.hint.text()))
-        self.sentence.setText(self.rows.sentence())
+        self.sentence.set_full_text(self.rows.sentence())
         if self.rows.live and not self._timer.isActive():
             self._timer.start()
         elif not self.rows.live:

@@ -21,6 +21,7 @@ LOOKS: Mapping[str, StateLook] = {
     "waiting": StateLook("waiting", "circle", "faint"),
     "checking": StateLook("checking", "loop", "accent", live=True),
     "ok": StateLook("ready", "tick", "good"),
+    "passed": StateLook("ok", "tick", "good"),
     "missing": StateLook("missing", "circle", "warn"),
     "different": StateLook("differs", "square-hollow", "warn"),
     "foreign": StateLook("not ours", "square", "muted"),
@@ -129,8 +130,9 @@ class ResourceRows:
         if not self._rows:
             return ""
         counts = Counter(row.state for row in self)
-        good = counts["ok"] + counts["created"]
-        parts = [f"{good} of {len(self)} ready"] if good or not counts["removed"] else []
+        good = counts["ok"] + counts["created"] + counts["passed"]
+        word = "ok" if counts["passed"] else "ready"
+        parts = [f"{good} of {len(self)} {word}"] if good or not counts["removed"] else []
         parts += [f"{counts['removed']} removed"] if counts["removed"] else []
         parts += [f"{counts[state]} {look_of(state).word}" for state in _WORST_FIRST if counts[state]]
         parts += [f"{count} {look_of(state).word}" for state, count in counts.items() if look_of(state).live]

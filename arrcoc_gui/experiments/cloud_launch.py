@@ -51,6 +51,7 @@ class CloudLaunch(QObject):
         self._pane.preflight.expect()
         self._pane.trouble.show_trouble(None)
         self._pane.set_checking(True)
+        self._pane.reveal(self._pane.preflight)
         self._checking = CloudTask(self._state.root, ["plan", name, *_set(sets), "--events"], self)
         self._checking.said.connect(self._said)
         self._checking.ended.connect(self._checked)
@@ -106,6 +107,7 @@ class CloudLaunch(QObject):
         self._pane.preflight.stop("not reached")
         rows = self._pane.preflight.rows
         self._pane.trouble.show_trouble(_said_by_rows(ending.trouble, bool(rows.troubles())))
+        self._reveal_trouble()
         if not self._ask_after:
             return
         self._ask_after = False
@@ -118,6 +120,14 @@ class CloudLaunch(QObject):
         acts = [(button, "go", Role.AcceptRole)]
         self.box = ask(title, text, "Not now", acts, self._answered, self._page)
         self.box.destroyed.connect(self._box_gone)
+
+    def _reveal_trouble(self) -> None:
+        pane = self._pane
+        failed = pane.preflight.rows.troubles()
+        if failed:
+            pane.reveal(pane.preflight.lines_by_key[failed[0].key])
+        elif pane.trouble.trouble is not None:
+            pane.reveal(pane.trouble)
 
     def _box_gone(self) -> None:
         self.box = None

@@ -151,7 +151,7 @@ def check_line(check: Mapping[str, Any] | str) -> dict[str, Any]:
     elif check.get("unknown"):
         line["state"] = "unknown"
     elif check.get("ok"):
-        line["state"] = "ok"
+        line["state"] = "passed"
     else:
         fixes = [{"text": fix.text, "command": fix.command} for fix in fixes_of(str(check.get("remedy") or ""))]
         line["error"] = {"message": detail, "fixes": fixes}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
@@ -36,10 +36,17 @@ class CloudPlanPane(QScrollArea):
         self.trouble = TroubleView()
         self.trouble.fix_wanted.connect(self.fix_wanted)
         self.ladder = PlainTable(
-            "Places, in the order they are tried", LADDER_HEADERS, right=LADDER_RIGHT, stretch=1, give_way=(4, 2, 5)
+            "Places, in the order they are tried",
+            LADDER_HEADERS,
+            right=LADDER_RIGHT,
+            stretch=1,
+            least=96,
+            give_way=(4, 2, 5),
         )
         self.preflight = ResourceList(
-            "Preflight", "Looks at the account, quota, image and prices before anything is built or paid."
+            "Preflight",
+            "Looks at the account, quota, image and prices before anything is built or paid.",
+            compact=True,
         )
         self.preflight.setProperty("look", "")
         self.preflight.fix_wanted.connect(self.fix_wanted)
@@ -79,6 +86,10 @@ class CloudPlanPane(QScrollArea):
     def set_checking(self, checking: bool) -> None:
         self.check.setEnabled(not checking)
         self.check.setText("Checking …" if checking else "Check now")
+
+    def reveal(self, widget: QWidget) -> None:
+        """Scroll to it once it has its place."""
+        QTimer.singleShot(0, widget, lambda: self.ensureWidgetVisible(widget, 0, theme().px(12)))
 
     def _toggle_request(self) -> None:
         shown = self.request.isHidden()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from arrcoc_gui.monitor.run_rows import LIVE_METRIC
 from arrcoc_gui.monitor.run_view import RunView
 
-CHARTS, RESULT = "charts", "result"
+CHARTS, RESULT, ATTEMPTS = "charts", "result", "attempts"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.monitor.run_words import status_line
 from arrcoc_gui.monitor.states import look_of
 from arrcoc_gui.theme import theme, themes
+from arrcoc_gui.widgets.labels import Badge
 from arrcoc_gui.widgets.shapes import draw_shape, role_color
 
 
@@ -76,17 +77,20 @@ class RunHeader(QWidget):
 
     cancel_wanted = Signal()
     launch_wanted = Signal()
-    view_wanted = Signal(str)  # "charts" or "result"
+    view_wanted = Signal(str)  # "charts", "result" or "attempts"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name = ElasticLabel(mode=Qt.TextElideMode.ElideMiddle)
         self.name.setProperty("look", "title")
         self.chip = StateChip()
+        self.sandbox = Badge()
+        self.sandbox.setToolTip("It runs in the sandbox: nothing of it is real or costs anything")
         self.charts = _choice("Charts", "Show the curves (C)")
         self.result = _choice("Result", "Show what came of it (R)")
         self.views = QButtonGroup(self)
-        for button, name in ((self.charts, "charts"), (self.result, "result")):
+        self.attempts = _choice("Attempts", "Show where it ran, and for how much (A)")
+        for button, name in ((self.charts, "charts"), (self.result, "result"), (self.attempts, "attempts")):
             self.views.addButton(button)
             button.clicked.connect(lambda _=False, name=name: self.view_wanted.emit(name))
         self.cancel = QPushButton("Cancel…")
@@ -114,6 +118,7 @@ class RunHeader(QWidget):
         self.name.set_whole(run.experiment)
         self.name.setToolTip(run.id)
         self.chip.set_state(run.state)
+        self.sandbox.set("sandbox" if run.sandbox else "", "warn")
         self.status.set_whole(words or status_line(run))
         live = not run.finished
         self.cancel.setVisible(live)
@@ -124,6 +129,7 @@ class RunHeader(QWidget):
 
     def show_sweep(self, name: str, state: str, words: str, fraction: float | None) -> None:
         """Say how a sweep stands as a whole."""
+        self.sandbox.set("", "warn")
         self.name.set_whole(name)
         self.name.setToolTip("")
         self.chip.set_state(state)
@@ -136,8 +142,8 @@ class RunHeader(QWidget):
         self.fresh.setText("")
 
     def set_view(self, name: str) -> None:
-        """Mark which of the two views is shown."""
-        (self.result if name == "result" else self.charts).setChecked(True)
+        """Mark which of the views is shown."""
+        {"result": self.result, "attempts": self.attempts}.get(name, self.charts).setChecked(True)
 
     def set_freshness(self, words: str) -> None:
         self.fresh.setText(words)
@@ -153,12 +159,14 @@ class RunHeader(QWidget):
         top = QHBoxLayout()
         top.setSpacing(px(10))
         top.addWidget(self.name, 1)
+        top.addWidget(self.sandbox)
         top.addWidget(self.chip)
         top.addSpacing(px(8))
         both = QHBoxLayout()
         both.setSpacing(px(2))
         both.addWidget(self.charts)
         both.addWidget(self.result)
+        both.addWidget(self.attempts)
         top.addLayout(both)
         top.addWidget(self.cancel)
         top.addWidget(self.again)

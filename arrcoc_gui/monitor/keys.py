@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from arrcoc_gui.actions import Action
-from arrcoc_gui.monitor.focus import CHARTS, RESULT
+from arrcoc_gui.monitor.focus import ATTEMPTS, CHARTS, RESULT
 
 if TYPE_CHECKING:
     from arrcoc_gui.monitor.page import MonitorPage
@@ -37,6 +37,7 @@ def monitor_actions(page: MonitorPage) -> list[Action]:
     return [
         act("charts", "Show the charts", ("C",), lambda: page.set_mode(CHARTS), "View"),
         act("result", "Show the result", ("R",), lambda: page.set_mode(RESULT), "View"),
+        act("attempts", "Show the attempts and the money", ("A",), lambda: page.set_mode(ATTEMPTS), "View"),
         act("log", "Show or hide the log", ("L",), panes.log.toggle.toggle, "View"),
         act("search", "Search the log", ("Ctrl+F",), panes.log.focus_search, "View"),
         act("find-run", "Search the runs", ("/",), panes.runs.search.setFocus, "View", lambda: True),

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from arrcoc_gui.monitor.attempt_strip import AttemptStrip
+from arrcoc_gui.monitor.attempts_view import AttemptsView
 from arrcoc_gui.monitor.charts import ChartBoard
 from arrcoc_gui.monitor.header import RunHeader
 from arrcoc_gui.monitor.log_pane import LogPane
@@ -34,11 +35,12 @@ class MonitorPanes(QObject):
         self.waiting = WaitingPanel()
         self.result = ResultView()
         self.sweep = SweepView()
+        self.attempts = AttemptsView()
         self.pictures = PicturePane()
         self.strip = AttemptStrip()
         self.log = LogPane()
         self.stack = QStackedWidget()
-        for widget in (self.charts, self.waiting, self.result, self.sweep):
+        for widget in (self.charts, self.waiting, self.result, self.sweep, self.attempts):
             self.stack.addWidget(widget)
         self._lay_out(page)
         self.log.expanded_changed.connect(self._log_expanded)
@@ -57,6 +59,10 @@ class MonitorPanes(QObject):
 
     def show_sweep(self) -> None:
         self._show(self.sweep, pictures=True)
+
+    def show_attempts(self) -> None:
+        # A wide table: the picture beside it gives way.
+        self._show(self.attempts, pictures=False)
 
     def show_nothing(self, words: str) -> None:
         """Before there is any run."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 20
+BUILD_LOG = "build.log"
 LINE_LIMIT = 4000
 """Characters of one line that are handed out; a progress bar without newlines must not choke the view."""
 
@@ -128,7 +129,10 @@ class LogLine:
 
 
 class LogDocument:
-    """The logs of all attempts of a run, in order, as one sequence of lines. One job at a time uses it."""
+    """The logs of a run, that of its image's build first, then each attempt's, as one sequence of lines.
+
+    One job at a time uses it.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -141,6 +145,9 @@ class LogDocument:
         """Look for new attempts and new lines. Returns whether anything changed."""
         known = {number for number, _ in self._parts}
         found = []
+        build = self.directory / BUILD_LOG
+        if 0 not in known and build.exists():
+            found.append((0, LineIndex(build)))
         for file in self.directory.glob("attempt-*.log"):
             number = file.stem.removeprefix("attempt-")
             if number.isdigit() and int(number) not in known:
@@ -159,7 +166,7 @@ class LogDocument:
         base = 0
         for attempt, index in self._parts:
             if first <= base < last:
-                result.append(LogLine(base, f"attempt {attempt}", heading=True))
+                result.append(LogLine(base, f"attempt {attempt}" if attempt else "building the image", heading=True))
             base += 1
             end = base + len(index)
             if first < end and last > base:

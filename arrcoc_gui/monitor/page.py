@@ -3,7 +3,7 @@
     +-------+--------------------------------------+-----------+
     | runs  | header: name, state, progress, acts  |           |
     |       +--------------------------------------+ picture   |
-    |       | charts | phases | result | sweep      | and map   |
+    |       | charts | phases | result | attempts   | and map   |
     |       +--------------------------------------+-----------+
     |       | attempts                                         |
     |       | log                                              |
@@ -100,7 +100,7 @@ class MonitorPage(QWidget):
 
     @property
     def mode(self) -> str:
-        """`charts` or `result`."""
+        """`charts`, `result` or `attempts`."""
         return self.presenter.mode
 
     @property
@@ -109,7 +109,7 @@ class MonitorPage(QWidget):
         return self.presenter.cursor
 
     def set_mode(self, mode: str) -> None:
-        """Show the charts or the result."""
+        """Show the charts, the result or the attempts."""
         self.presenter.set_mode(mode)
 
     def color_of(self, run_id: str) -> str:

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer
 from arrcoc_core.sweep_results import SweepSummary
 from arrcoc_gui.monitor.cursor import TimeCursor
 from arrcoc_gui.monitor.details import Details
-from arrcoc_gui.monitor.focus import CHARTS, RESULT, Focus, first_view, members_of
+from arrcoc_gui.monitor.focus import ATTEMPTS, CHARTS, RESULT, Focus, first_view, members_of
 from arrcoc_gui.monitor.layout import MonitorPanes
 from arrcoc_gui.monitor.result_facts import ResultFacts
 from arrcoc_gui.monitor.run_feed import RunFeed
@@ -83,6 +83,7 @@ class Presenter(QObject):
         if self._focus.sweep:
             self._gather_sweep()
         self._panes.waiting.show_run(run)
+        self._panes.attempts.show_run(run)
         self._panes.pictures.set_waiting(
             "This run logged no pictures."
             if run.finished
@@ -147,7 +148,9 @@ class Presenter(QObject):
             self._panes.strip.set_timeline(line)
 
     def _place_view(self) -> None:
-        if self.mode == RESULT and self._focus.sweep:
+        if self.mode == ATTEMPTS:
+            self._panes.show_attempts()
+        elif self.mode == RESULT and self._focus.sweep:
             self._panes.show_sweep()
         elif self.mode == RESULT:
             self._panes.show_result()
@@ -216,10 +219,14 @@ class Presenter(QObject):
     def _ticked(self) -> None:
         self._show_freshness()
         self.draw_strip()
+        if self.mode == ATTEMPTS:
+            self._panes.attempts.tick()
 
     def _connect(self) -> None:
         panes = self._panes
         panes.header.view_wanted.connect(self.set_mode)
+        panes.attempts.log_wanted.connect(lambda: panes.log.set_expanded(True))
+        panes.attempts.fix_wanted.connect(self._state.fix_wanted)
         panes.charts.step_wanted.connect(self.cursor.set_step)
         panes.charts.time_wanted.connect(self.cursor.set_time)
         panes.charts.step_hovered.connect(self.cursor.hover_step)

@@ -131,6 +131,7 @@ class RunDelegate(QStyledItemDelegate):
         painter.setFont(theme().font("small"))
         painter.setPen(role_color(look.role if look.role != "accent" else "muted"))
         words = look.word + (f" · {len(row.run_ids)} runs" if row.is_sweep else "")
+        words += " · sandbox" if row.sandbox else ""
         left = low.left() + mark + px(5)
         spot = QRect(left, low.top(), low.right() - left, low.height())
         shown = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, spot.width())

@@ -143,6 +143,8 @@ class RunModel(QAbstractItemModel):
             parts.append(f"{row.fraction:.0%} done")
         if row.is_sweep:
             parts.insert(1, f"sweep of {len(row.run_ids)}")
+        if row.sandbox:
+            parts.append("in the sandbox")
         shown = "in the charts" if set(row.run_ids) <= self.shown_runs() else "not in the charts"
         return ", ".join(part for part in [*parts, shown] if part)
 

@@ -28,6 +28,7 @@ class RunRow:
     fraction: float | None
     run_ids: tuple[str, ...]
     children: tuple[RunRow, ...] = ()
+    sandbox: bool = False
 
     @property
     def is_sweep(self) -> bool:
@@ -37,7 +38,7 @@ class RunRow:
 def run_row(run: RunView, *, in_sweep: bool = False) -> RunRow:
     """The row of one run; below its sweep it shows only the point's own part of the name."""
     name = run.experiment.rsplit("/", 1)[-1] if in_sweep else run.experiment
-    return RunRow(run.id, name, run.state, live_value(run), fraction_of(run), (run.id,))
+    return RunRow(run.id, name, run.state, live_value(run), fraction_of(run), (run.id,), sandbox=run.sandbox)
 
 
 def live_value(run: RunView) -> str:
@@ -87,6 +88,7 @@ def sweep_row(members: Sequence[RunView]) -> RunRow:
         fraction=None if done == len(members) else sum(fractions) / len(fractions),
         run_ids=tuple(run.id for run in members),
         children=tuple(run_row(run, in_sweep=True) for run in members),
+        sandbox=any(run.sandbox for run in members),
     )
 
 
@@ -98,7 +100,8 @@ def sweep_name(members: Sequence[RunView]) -> str:
 def sweep_state(states: Iterable[str]) -> str:
     """One state for many runs: what is still going on first, then the worst end."""
     present = set(states)
-    order = ("recovering", "running", "starting", "cancelling", "queued", "failed", "cancelled", "succeeded")
+    under_way = ("recovering", "running", "starting", "preparing", "cancelling", "queued")
+    order = (*under_way, "failed", "cancelled", "succeeded")
     return next((state for state in order if state in present), "queued")
 
 

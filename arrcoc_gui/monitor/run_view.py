@@ -13,10 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arrcoc_gui.monitor.timeline import AttemptLike
-
 if TYPE_CHECKING:
-    from arrcoc_core.api import Run
+    from arrcoc_core.api import Attempt, Run
 
 
 @dataclass(frozen=True)
@@ -37,13 +35,59 @@ class Reach:
 
 @dataclass(frozen=True)
 class AttemptView:
-    """One attempt of a run."""
+    """One attempt of a run. In the cloud it has a place, a price ($/h) and a console page; here these are empty."""
 
     n: int
     state: str
     cause: str | None
     started_at: datetime | None
     ended_at: datetime | None
+    cost_usd: float = 0.0
+    region: str = ""
+    machine_type: str = ""
+    provisioning: str = ""
+    usd_per_h: float | None = None
+    link: str = ""
+
+    @classmethod
+    def of(cls, item: Attempt) -> AttemptView:
+        return cls(
+            n=item.n,
+            state=item.state,
+            cause=item.cause,
+            started_at=item.started_at,
+            ended_at=item.ended_at,
+            cost_usd=item.cost_usd,
+            region=getattr(item, "region", ""),
+            machine_type=getattr(item, "machine_type", ""),
+            provisioning=getattr(item, "provisioning", ""),
+            usd_per_h=getattr(item, "usd_per_h", None),
+            link=getattr(item, "link", ""),
+        )
+
+
+@dataclass(frozen=True)
+class PlaceView:
+    """One rung of a run's ladder."""
+
+    region: str
+    machine_type: str
+    provisioning: str
+    max_wait_s: float
+
+
+@dataclass(frozen=True)
+class PreparationView:
+    """How far the image is. `state`: needed, working or ready."""
+
+    state: str
+    detail: str
+    step: int
+    of_steps: int
+
+    @property
+    def fraction(self) -> float | None:
+        return self.step / self.of_steps if self.of_steps else None
 
 
 @dataclass(frozen=True)
@@ -61,10 +105,30 @@ class RunView:
     sweep: str | None = None
     sweep_name: str = ""
     summary: Mapping[str, float] = field(default_factory=dict)
-    attempts: tuple[AttemptLike, ...] = ()
+    attempts: tuple[AttemptView, ...] = ()
     reach: Reach | None = None
     finished: bool = False
+    target: str = "local"
+    machine: str = ""
     cost_usd: float = 0.0
+    forecast_usd: float | None = None
+    cap_usd: float = 0.0
+    sandbox: bool = False
+    problem: str = ""
+    remedy: str = ""
+    preparation: PreparationView | None = None
+    places: tuple[PlaceView, ...] = ()
+    rung: int = 0
+
+    @property
+    def in_cloud(self) -> bool:
+        return self.target != "local"
+
+    @property
+    def waits_for_machine(self) -> bool:
+        """Submitted (or about to be), and no machine yet."""
+        ready = self.preparation is None or self.preparation.state == "ready"
+        return self.in_cloud and not self.finished and ready and self.state in ("queued", "starting", "recovering")
 
     @classmethod
     def of(cls, run: Run) -> RunView:
@@ -82,9 +146,7 @@ class RunView:
             sweep=run.sweep,
             sweep_name=run.sweep_name or "",
             summary=dict(run.summary),
-            attempts=tuple(
-                AttemptView(item.n, item.state, item.cause, item.started_at, item.ended_at) for item in run.attempts
-            ),
+            attempts=tuple(AttemptView.of(item) for item in run.attempts),
             reach=None
             if progress is None
             else Reach(
@@ -95,8 +157,25 @@ class RunView:
                 progress.eta_s,
             ),
             finished=run.finished,
+            target=run.target,
+            machine=run.machine,
             cost_usd=run.cost_usd,
+            forecast_usd=getattr(run, "forecast_usd", None),
+            cap_usd=getattr(run, "max_cost_usd", 0.0),
+            sandbox=getattr(run, "sandbox", False),
+            problem=getattr(run, "problem", ""),
+            remedy=getattr(run, "remedy", ""),
+            preparation=_preparation(run),
+            places=tuple(
+                PlaceView(p.region, p.machine_type, p.provisioning, p.max_wait_s) for p in getattr(run, "ladder", ())
+            ),
+            rung=getattr(run, "rung", 0),
         )
+
+
+def _preparation(run: Run) -> PreparationView | None:
+    told = getattr(run, "preparation", None)
+    return None if told is None else PreparationView(told.state, told.detail, told.step, told.of_steps)
 
 
 def view_runs(runs: Iterable[Run], known: Mapping[str, RunView]) -> list[RunView]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arrcoc_core.formatting import duration, number, plural
+from arrcoc_gui.monitor.attempt_rows import money_words, preparing_words, waiting_words
 from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.monitor.timeline import Mark
 
@@ -16,6 +17,12 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("preparing data", "questions and pictures"),
     ("evaluating", "accuracy before the first step, and the reference lines"),
     ("training", "the curves begin here"),
+)
+CLOUD_PHASES: tuple[tuple[str, str], ...] = (
+    ("queued", "waiting for its turn"),
+    ("preparing", "the image: built only where the code has changed"),
+    ("starting", "waiting for a machine: it goes on when this window closes"),
+    *PHASES[2:],
 )
 FRESH_AFTER_S = 5.0
 
@@ -31,19 +38,26 @@ class PhaseLine:
 
 def phase_of(run: RunView) -> str:
     """The phase a live run is in; its state while the trainer has not yet said one."""
-    if run.state in ("queued", "recovering", "cancelling") or run.reach is None:
+    if run.state in ("queued", "preparing", "recovering", "cancelling") or run.reach is None:
         return run.state
     return run.reach.phase or run.state
 
 
 def phase_lines(run: RunView) -> tuple[PhaseLine, ...]:
     """The phases up to the first curve, with how far this run has come in them."""
-    names = [name for name, _ in PHASES]
+    phases = CLOUD_PHASES if run.in_cloud else PHASES
+    names = [name for name, _ in phases]
     phase = phase_of(run)
-    now = names.index(phase) if phase in names else (1 if phase == "running" else -1)
+    started = names.index("starting")
+    now = names.index(phase) if phase in names else (started if phase in ("running", "recovering") else -1)
+    more = {"preparing": preparing_words(run), "starting": waiting_words(run)} if run.in_cloud else {}
     return tuple(
-        PhaseLine(name, detail, "done" if place < now else "now" if place == now else "later")
-        for place, (name, detail) in enumerate(PHASES)
+        PhaseLine(
+            name,
+            (more.get(name) or detail) if place == now else detail,
+            "done" if place < now else "now" if place == now else "later",
+        )
+        for place, (name, detail) in enumerate(phases)
     )
 
 
@@ -52,6 +66,12 @@ def status_line(run: RunView) -> str:
     if run.finished:
         return _ended(run)
     parts = [phase_of(run)]
+    if run.state == "preparing":
+        parts.append(preparing_words(run))
+    elif run.waits_for_machine and run.state != "queued":
+        parts.append(waiting_words(run))
+    if run.problem:
+        parts.append(f"cannot be observed just now: {run.problem}")
     reach = run.reach
     if reach is not None and run.state != "queued":
         if reach.total_steps and (reach.step or reach.phase == "training"):
@@ -64,7 +84,9 @@ def status_line(run: RunView) -> str:
         parts.append("starts when the runs before it end")
     if run.state in ("recovering", "cancelling") and run.cause:
         parts.append(run.cause)
-    return " · ".join(parts)
+    if run.in_cloud:
+        parts.append(money_words(run))
+    return " · ".join(part for part in parts if part)
 
 
 def freshness(last_time: float | None, now: float, *, live: bool) -> str:
@@ -89,8 +111,13 @@ class CancelQuestion:
 def cancel_question(run: RunView, marks: Sequence[Mark], runs: Sequence[RunView]) -> CancelQuestion:
     """What a cancel ends and what remains: the checkpoint, the curves so far, the sweep's other points."""
     rest = [other for other in runs if run.sweep is not None and other.sweep == run.sweep and not other.finished]
-    if run.state == "queued":
+    if run.state == "queued" or (run.state == "preparing" and not run.attempts):
         remains = "It has not started: nothing is lost."
+    elif run.in_cloud:
+        remains = (
+            f"The job is cancelled and its machine given back ({money_words(run)}). Checkpoints, curves and pictures "
+            "so far stay in the bucket and in the run's folder."
+        )
     elif marks:
         remains = (
             "The trainer finishes its step, writes a last checkpoint and ends. What it has come to stays in the run's "
@@ -118,6 +145,8 @@ def _ended(run: RunView) -> str:
         parts.append(f"took {took}")
     if len(run.attempts) > 1:
         parts.append(plural(len(run.attempts), "attempt"))
+    if run.in_cloud:
+        parts.append(money_words(run))
     if run.cause and run.state != "succeeded":
         parts.append(run.cause)
     return " · ".join(parts)

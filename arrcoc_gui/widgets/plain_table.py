@@ -137,14 +137,15 @@ class PlainTable(QTableView):
         right: Iterable[int] = (),
         stretch: int = 0,
         most: int = 14,
+        least: int = 120,
         give_way: Sequence[int] = (),
         parent: QWidget | None = None,
     ) -> None:
-        """`give_way`: columns that are hidden, in this order, while there is too little room."""
+        """`give_way`: columns hidden, in this order, while the one that stretches has less than `least` pixels."""
         super().__init__(parent)
         self.table = PlainModel(headers, frozenset(right), self)
         self.setModel(self.table)
-        self._stretch, self._most, self._give_way = stretch, most, tuple(give_way)
+        self._stretch, self._most, self._least, self._give_way = stretch, most, least, tuple(give_way)
         self.setProperty("look", "bare")
         self.setAccessibleName(name)
         self.setItemDelegate(CellDelegate(self, ROW_HEIGHT))
@@ -223,7 +224,7 @@ class PlainTable(QTableView):
                 widest = max(widest, body.horizontalAdvance(cell.text) + mark)
             widths.append(widest + px(2 * MARGIN + 4))
         room = self.viewport().width()
-        least = px(120)
+        least = px(self._least)
         hidden: set[int] = set()
         for column in self._give_way:
             if sum(w for i, w in enumerate(widths) if i not in hidden and i != self._stretch) + least > room:
