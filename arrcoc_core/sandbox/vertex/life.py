@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.faults import InternalError, Stockout
@@ -287,9 +286,8 @@ class Life:
             if replica.pid:
                 replicas.end(replica)
         self._read(record, machines, now, whole=True)
-        for replica in machines:  # what it printed is kept
-            for name in ("root", "home", "tmp"):
-                shutil.rmtree(Path(replica.folder) / name, ignore_errors=True)
+        for replica in machines:
+            replicas.clear(replica)
 
     def _read(self, record: Record, machines: list[Replica], now: float, *, whole: bool) -> None:
         book = self._box.service("logging").book

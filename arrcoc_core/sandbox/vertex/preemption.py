@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from typing import Any
 
 from arrcoc_core.cloud.names import ATTEMPT_LABEL, RUN_LABEL
@@ -24,17 +25,18 @@ class Preemption:
     def __init__(self, life: Life, faults: Faults) -> None:
         self._life = life
         self._faults = faults
+        self._lock = threading.Lock()  # two objects at once must not use up two preemptions for one machine
 
     def written(self, bucket: str, name: str, content: bytes) -> None:
         """An object was written: perhaps one that shows how far a job is."""
         if self._faults.peek(Preempt) is None:
             return
-        for record in self._life.live():
-            below = record.output.removeprefix(f"gs://{bucket}/")
-            if record.phase != "running" or record.provisioning != "spot" or below == record.output:
-                continue
-            if name.startswith(below):
-                step = step_shown(name.removeprefix(below), content)
+        with self._lock:
+            for record in self._life.live():
+                below = record.output.removeprefix(f"gs://{bucket}/")
+                if record.phase != "running" or record.provisioning != "spot" or below == record.output:
+                    continue
+                step = step_shown(name.removeprefix(below), content) if name.startswith(below) else None
                 if step is not None and self._faults.take(Preempt, lambda f, r=record, s=step: _strikes(f, r, s)):
                     self._life.decide(record.name, "preempted")
 

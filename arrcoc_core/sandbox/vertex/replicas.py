@@ -8,11 +8,14 @@ inherited.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +41,7 @@ class Machine(NamedTuple):
 
     task: str
     folder: Path
-    """Of its own: root/ holds the image's files, tmp/ is its TMPDIR."""
+    """Of its own: root/ holds the image's files, home/ is its HOME."""
     workdir: str
     """In the image."""
     command: Sequence[str]
@@ -50,8 +53,8 @@ def start(machine: Machine) -> Replica:
     root = machine.folder / "root"
     workdir = root / machine.workdir.lstrip("/")
     workdir.mkdir(parents=True, exist_ok=True)
-    for name in ("home", "tmp"):
-        (machine.folder / name).mkdir(exist_ok=True)
+    for place in (machine.folder / "home", temporary(machine.folder)):
+        place.mkdir(exist_ok=True)
     for name in ("exit", "stdout", "stderr"):
         (machine.folder / name).unlink(missing_ok=True)
     command = list(machine.command)
@@ -79,11 +82,23 @@ def basics(folder: Path) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
         "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
+        "TMPDIR": str(temporary(folder)),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def temporary(folder: Path) -> Path:
+    """A machine's TMPDIR. Short: sockets are made in it, and their paths have at most 107 characters."""
+    return Path(tempfile.gettempdir()) / f"arrcoc-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+
+
+def clear(replica: Replica) -> None:
+    """Remove what a machine that has ended held, but for what it printed."""
+    folder = Path(replica.folder)
+    for place in (folder / "root", folder / "home", temporary(folder)):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def running(replica: Replica) -> bool:
