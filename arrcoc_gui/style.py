@@ -45,6 +45,8 @@ QLabel[look="bad"] { color: $bad; }
 QPushButton, QToolButton, QComboBox { background: $raised; border: 1px solid $line; border-radius: $6;
     padding: $5 $12; min-height: $18; }
 QToolButton { padding: $5 $6; }
+QToolButton[look="menu"] { padding-left: $10; padding-right: $26; text-align: left; }
+QToolButton::menu-indicator { image: none; width: 0; }
 QPushButton:hover, QToolButton:hover, QComboBox:hover { background: $hover; }
 QPushButton:pressed, QToolButton:pressed, QToolButton:checked { background: $accent_soft; }
 QPushButton:disabled, QToolButton:disabled, QComboBox:disabled { color: $faint; }

@@ -17,7 +17,7 @@ from arrcoc_gui.widgets.labels import ElidedLabel, Tone
 if TYPE_CHECKING:
     from arrcoc_core.standing import RunningLine
 
-TONES: dict[str, Tone] = {"running": "accent", "recovering": "warn", "cancelling": "warn"}
+TONES: dict[str, Tone] = {"running": "accent", "preparing": "accent", "recovering": "warn", "cancelling": "warn"}
 
 
 class Band(QFrame):
@@ -50,12 +50,14 @@ class Band(QFrame):
 
     def show_run(self, line: RunningLine, live: LiveView) -> None:
         """Bring everything up to date."""
-        self.head.show_words(line.experiment, line.state, TONES.get(line.state, "muted"))
+        state = f"{line.state} · sandbox" if live.sandbox else line.state
+        self.head.show_words(line.experiment, state, "warn" if live.sandbox else TONES.get(line.state, "muted"))
         self.progress.set_fraction(line.fraction)
         phase = f"{line.phase} · " if line.phase and line.phase != "training" else ""
         steps = f"step {line.step:,} of {line.total_steps:,}" if line.total_steps else "starting"
         self.how_far.set_full_text("waiting for its turn" if line.state == "queued" else phase + steps)
-        self.left.setText(f"{duration(line.eta_s)} left" if line.eta_s is not None else "")
+        left = f"{duration(line.eta_s)} left" if line.eta_s is not None else ""
+        self.left.setText(" · ".join(part for part in (live.money, left) if part))
         self.metric_name.set_full_text(live.metric or "no metric yet")
         self.value.setText(live.last or "—")
         self.spark.set_values(live.values, live.metric or "metric")

@@ -9,6 +9,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from arrcoc_core.formatting import money, plural
+from arrcoc_gui.home.money import Spending
 from arrcoc_gui.home.token_picture import TokenPicture
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, rule, text_label
@@ -148,6 +150,34 @@ class NeedsCard(Card):
         else:
             button.clicked.connect(lambda: self.edit.emit(need.file, need.line))
         return button
+
+
+class MoneyCard(Card):
+    """What the cloud has cost, and costs now; what was rehearsed in the sandbox is told apart."""
+
+    opened = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Money", parent)
+        self._shown: object = None
+
+    def show_money(self, real: Spending | None, rehearsed: Spending | None) -> None:
+        self.setVisible(real is not None or rehearsed is not None)
+        if (real, rehearsed) == self._shown:
+            return
+        self._shown = real, rehearsed
+        self.clear()
+        self.lines.setSpacing(theme().px(4))
+        for text, look in real.lines() if real is not None else [("$0: nothing has run in the cloud", "")]:
+            self.lines.addWidget(text_label(text, look))
+        if rehearsed is not None:
+            text = f"Sandbox: {money(rehearsed.total)} in {plural(rehearsed.runs, 'run')}, all pretended"
+            self.lines.addWidget(text_label(text, "warn"))
+        button = QPushButton("What it costs to keep")
+        button.setProperty("look", "link")
+        button.setAccessibleName("Open Infra: what it costs to keep")
+        button.clicked.connect(self.opened)
+        self.lines.addWidget(button, alignment=Qt.AlignmentFlag.AlignLeft)
 
 
 class WelcomeCard(QFrame):

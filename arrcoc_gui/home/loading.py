@@ -6,11 +6,13 @@ Only columns that are cached already are read here; a child process keeps them f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
+
+from arrcoc_gui.home.money import Spending, in_sandbox, spending
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
@@ -32,6 +34,8 @@ class LiveView:
     last: str = ""
     picture: QImage = field(default_factory=QImage)
     caption: str = ""
+    money: str = ""  # of a run in the cloud: what it has cost so far
+    sandbox: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class HomeView:
     ended: Mapping[str, str]  # run id -> "3 min ago"
     newcomer: bool
     facts: str  # what a newcomer's first launch takes
+    spending: Spending | None = None  # None: nothing ran in the cloud
+    rehearsed: Spending | None = None  # the same of the sandbox, where it is pretended
 
 
 def load_home(root: Path, runs: Sequence[Run], discovery: Discovery | None) -> HomeView:
@@ -59,6 +65,8 @@ def load_home(root: Path, runs: Sequence[Run], discovery: Discovery | None) -> H
         ended={r.run_id: ago(by_id[r.run_id].ended_at, now) for r in summary.recent},
         newcomer=not runs,
         facts="" if runs or discovery is None else first_launch(root, discovery),
+        spending=spending(runs, now, sandbox=False),
+        rehearsed=spending(runs, now, sandbox=True),
     )
 
 
@@ -76,10 +84,12 @@ def first_launch(root: Path, discovery: Discovery) -> str:
 
 def live_view(run: Run) -> LiveView:
     """The main metric and the newest picture of a run, from its cached columns."""
-    from arrcoc_core.formatting import metric
+    from arrcoc_core.formatting import metric, money
     from arrcoc_core.metrics import open_metrics
 
     metrics = open_metrics(run.directory, refresh=False)
+    cost = f"{money(run.cost_usd)} so far" if run.target != "local" else ""
+    base = LiveView(money=cost, sandbox=in_sandbox(run))
     name = next((name for name in LINES if len(metrics.series(name)) > 1), "")
     values: tuple[float, ...] = ()
     last = ""
@@ -89,9 +99,16 @@ def live_view(run: Run) -> LiveView:
         last = metric(name, series.last)
     media = metrics.media()
     if not media:
-        return LiveView(name, values, last)
+        return replace(base, metric=name, values=values, last=last)
     newest = next(item for item in media if item.step == media[-1].step)
-    return LiveView(name, values, last, QImage(str(newest.path)), f"Step {newest.step}: {newest.caption}")
+    return replace(
+        base,
+        metric=name,
+        values=values,
+        last=last,
+        picture=QImage(str(newest.path)),
+        caption=f"Step {newest.step}: {newest.caption}",
+    )
 
 
 def thinned(values: Sequence[float], most: int) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 from arrcoc_gui.actions import Action
 from arrcoc_gui.background import Task, run_in_background
 from arrcoc_gui.home.band import Band
-from arrcoc_gui.home.cards import NeedsCard, NextCard, ResultsCard, WelcomeCard
+from arrcoc_gui.home.cards import MoneyCard, NeedsCard, NextCard, ResultsCard, WelcomeCard
 from arrcoc_gui.home.feed import HomeFeed
 from arrcoc_gui.home.loading import BANDS, HomeView, LiveView, load_home
 from arrcoc_gui.state import AppState
@@ -38,6 +38,7 @@ class HomePage(QWidget):
         self.results = ResultsCard()
         self.next = NextCard()
         self.needs = NeedsCard()
+        self.money = MoneyCard()
         self._lay_out()
         self._connect()
         self._timer = QTimer(self, interval=REFRESH_MS)
@@ -117,6 +118,7 @@ class HomePage(QWidget):
         self.results.show_results(summary.recent, view.ended)
         self.next.show_step(summary.next_step)
         self.needs.show_needs(summary.needs_user)
+        self.money.show_money(view.spending, view.rehearsed)
         self._right.setVisible(not view.newcomer or bool(summary.needs_user))
         self.feed.watch([run.directory for run in self.state.runs if run.id in self.bands])
         if self._asked:
@@ -166,6 +168,7 @@ class HomePage(QWidget):
         self.results.opened.connect(state.open_run)
         self.needs.opened.connect(state.open_run)
         self.needs.edit.connect(state.open_in_editor)
+        self.money.opened.connect(lambda: state.page_wanted.emit("infra"))
 
     def _lay_out(self) -> None:
         look = theme()
@@ -184,6 +187,7 @@ class HomePage(QWidget):
         right.setContentsMargins(0, 0, 0, 0)
         right.addWidget(self.next)
         right.addWidget(self.needs)
+        right.addWidget(self.money)
         right.addStretch()
         body = QWidget()
         body.setProperty("look", "page")
@@ -203,5 +207,5 @@ class HomePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
-        for widget in (self.welcome, self.next, self.results, self.needs, self.more, self._right):
+        for widget in (self.welcome, self.next, self.results, self.needs, self.money, self.more, self._right):
             widget.hide()

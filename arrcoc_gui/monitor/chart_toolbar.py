@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from arrcoc_gui.theme import theme, themes
-from arrcoc_gui.widgets.combo import ComboBox
+from arrcoc_gui.widgets.combo import ComboBox, MenuButton
 
 X_MODES = (("step", "Step"), ("relative", "Relative time"), ("wall", "Wall time"))
 
@@ -72,10 +72,9 @@ class ChartToolbar(QWidget):
         self.smooth.valueChanged.connect(self._smoothed)
         self.smooth_label = QLabel()
         self.smooth_label.setProperty("look", "small")
-        self.metrics = QToolButton()
+        self.metrics = MenuButton()
         self.metrics.setText("Metrics")
         self.metrics.setAccessibleName("Choose which metrics have a chart")
-        self.metrics.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = StickyMenu(self.metrics)
         self.metrics.setMenu(self.menu)
         self.reset = _button("Reset zoom", "Show everything again (0)")
