@@ -21,7 +21,7 @@ from arrcoc_core.planning import Plan, make_plan
 from arrcoc_core.records import FINAL
 from arrcoc_core.resolving import resolve
 from arrcoc_core.run import Attempt, Progress, Run
-from arrcoc_core.settings import Settings, find_root, load_settings, state_dir
+from arrcoc_core.settings import Settings, find_root, load_settings, refuse_while_loading, state_dir
 from arrcoc_core.staging import Staged
 from arrcoc_core.store import Store
 from arrcoc_core.sweep_run import SweepRun
@@ -261,6 +261,7 @@ def _plans(
 def _staged(
     points: Sequence[Experiment], sweep: str | None, root: Path, sets: Sequence[str], settings: Settings | None
 ) -> Staged:
+    refuse_while_loading("launch")
     settings = settings or load_settings(root)
     return Staged(root, settings, _plans(points, root, sets, settings, None), sweep)
 
