@@ -126,8 +126,16 @@ def arrcoc() -> list[str]:
     return [sys.executable, "-m", "arrcoc_core.cli"]
 
 
+@pytest.fixture(scope="session")
+def sandbox_key() -> str:
+    """A key file for every sandbox of the session: making one takes longer than starting one."""
+    from arrcoc_core.sandbox.tokens import new_key
+
+    return json.dumps(new_key())
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def sandbox(tmp_path: Path, sandbox_key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A fresh sandbox in threads of this process; settings and child processes of the test point at it.
 
     `sandbox.cloud()` has the clients, `sandbox.requests()` what was asked, `sandbox.set_scenario([...])` the faults,
@@ -139,5 +147,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ARRCOC_CLOUD_ENDPOINTS", str(folder))
+    folder.mkdir()
+    (folder / "key.json").write_text(sandbox_key, encoding="utf-8")
     with running(folder, speed=100) as box:
         yield box

@@ -68,17 +68,18 @@ class Sandbox:
         return self._control("status")
 
     def restart(self, *, kill: bool = True) -> None:
-        """End it, with SIGKILL or what comes near it, and start it again on its folder."""
+        """End it, with SIGKILL or what comes near it, and start it again on its folder, at the same speed."""
+        self.kill() if kill else self.stop()
+        self.revive()
+
+    def revive(self) -> None:
+        """Start it again on its folder."""
         if self._server is not None:
             from arrcoc_core.sandbox.server import Server
 
-            speed = self._server.box.clock.speed
-            self._server.end(kill=kill)
-            self._server = Server(self.folder, speed=speed)
-            return
-        held = _held(self.folder) or {}
-        self.kill() if kill else self.stop()
-        start(self.folder, speed=float(held.get("speed", 1.0)))
+            self._server = Server(self.folder, speed=self._server.box.clock.speed)
+        else:
+            start(self.folder)
 
     def stop(self) -> None:
         if self._server is not None:

@@ -30,6 +30,7 @@ class Server:
     """Running from the moment it is made, until `end`."""
 
     def __init__(self, folder: Path, *, speed: float = 1.0) -> None:
+        self._ended = False
         self.box = Box(folder, speed=speed)
         before = _before(folder)
         self._http = _listen(self.box, int(before.get("port", 0)))
@@ -46,7 +47,10 @@ class Server:
         write_json(folder / SERVER_FILE, {**ports, "pid": os.getpid(), "stamp": stamp(os.getpid()), "speed": speed})
 
     def end(self, *, kill: bool = False) -> None:
-        """Stop; with `kill`, leave the folder as SIGKILL would."""
+        """Stop; with `kill`, leave the folder as SIGKILL would. A second time does nothing."""
+        if self._ended:
+            return
+        self._ended = True
         self._http.end()
         self._thread.join()
         self._grpc.end()

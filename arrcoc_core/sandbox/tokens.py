@@ -54,15 +54,7 @@ class Tokens(RawService):
         if path.exists():
             key: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
         else:
-            key = {
-                "type": "service_account",
-                "project_id": PROJECT,
-                "private_key_id": secrets.token_hex(20),
-                "private_key": new_private_key(),
-                "client_email": OWNER,
-                "client_id": "104221833015427776121",
-                "universe_domain": "googleapis.com",
-            }
+            key = new_key()
         key["token_uri"] = f"{self.box.url}/token"
         write_json(path, key)
         path.chmod(0o600)
@@ -184,7 +176,20 @@ class _Revoked(ApiError):
         return json.dumps({"error": "invalid_grant", "error_description": self.message}).encode()
 
 
-def new_private_key() -> str:
+def new_key() -> dict[str, str]:
+    """A service account's key file, as Google's console makes it, but for the address of the token endpoint."""
+    return {
+        "type": "service_account",
+        "project_id": PROJECT,
+        "private_key_id": secrets.token_hex(20),
+        "private_key": _private_key(),
+        "client_email": OWNER,
+        "client_id": "104221833015427776121",
+        "universe_domain": "googleapis.com",
+    }
+
+
+def _private_key() -> str:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
