@@ -33,6 +33,8 @@ def costs(arguments: argparse.Namespace) -> int:
     say(_old_text(old))
     say()
     say(_machines_text(region, rows))
+    if gpu is not None:
+        say(_regions_text(gpu))
     return 0
 
 
@@ -132,6 +134,12 @@ def _machines_text(region: str, rows: tuple[CostRow, ...]) -> str:
     return "\n".join([*lines, *_dates(quotes)])
 
 
+def _regions_text(gpu: str) -> str:
+    from arrcoc_core.catalog.regions import AS_OF, SOURCE, regions_of
+
+    return f"{gpu} is in {', '.join(regions_of(gpu))}\nregions of {AS_OF}: {SOURCE}"
+
+
 def _cell(row: CostRow, way: Provisioning) -> str:
     quote = row.quotes.get(way)
     if quote is None:
@@ -161,9 +169,12 @@ def _old(problem: str) -> str:
 
 def _as_json(region: str, prices: Prices, old: tuple[OldFigure, ...], rows: tuple[CostRow, ...]) -> dict[str, Any]:
     from arrcoc_core.catalog.prices import shipped_prices
+    from arrcoc_core.catalog.regions import AS_OF, SOURCE, regions_of
 
+    gpus = dict.fromkeys(row.machine.gpu for row in rows)
     return {
         "region": region,
+        "regions": {"as_of": AS_OF.isoformat(), "source": SOURCE, "of": {gpu: regions_of(gpu) for gpu in gpus}},
         "as_of": prices.as_of.isoformat(),
         "source": prices.source,
         "refreshed": prices != shipped_prices(),

@@ -89,6 +89,7 @@ def test_the_command_prints_both_tables(project: Path, arrcoc: list[str]) -> Non
     held = json.loads(answer.stdout)
     assert held["region"] == "europe-west4" and held["refreshed"] is False
     assert [(row["gpu"], row["count"]) for row in held["machines"]] == [("L4", 1), ("L4", 2), ("L4", 4), ("L4", 8)]
+    assert held["regions"]["of"]["L4"][0] == "us-central1" and held["regions"]["as_of"] and held["regions"]["source"]
     spot = held["machines"][0]["prices"]["spot"]
     assert spot["usd_per_h"] == pytest.approx(sum(spot["parts"].values())) and spot["as_of"] and spot["source"]
 
