@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from arrcoc_core.cloud.names import Names
 
 if TYPE_CHECKING:
-    from arrcoc_core.catalog import Prices
+    from arrcoc_core.catalog import Machine as CloudMachine
+    from arrcoc_core.catalog import Price, Prices, Provisioning
     from arrcoc_core.settings import Settings
 
 PASSED_ON = (
@@ -102,6 +103,20 @@ class CloudFacts:
     """The CLOUD_ENDPOINTS folder, absolute; "": Google's own."""
     prices: Prices
     today: date
+    quotes: dict[object, Price] = field(default_factory=dict[object, "Price"], init=False, repr=False, compare=False)
+    """Prices looked up before: the points of a sweep share them."""
+
+    def quote(self, machine: CloudMachine, region: str, provisioning: Provisioning, machines: int) -> Price:
+        """What so many machines cost an hour there."""
+        key = machine.machine_type, machine.gpu, region, provisioning, machines
+        found = self.quotes.get(key)
+        if found is None:
+            from arrcoc_core.catalog import price
+
+            found = self.quotes[key] = price(
+                machine, region, provisioning, machines=machines, prices=self.prices, today=self.today
+            )
+        return found
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from arrcoc_core.catalog import (
     cpu_quota,
     gpu_quota,
     machine_for,
-    price,
 )
 from arrcoc_core.catalog.rules import WORDS
 from arrcoc_core.vertex_request import planned_request
@@ -206,7 +205,7 @@ def _ladder(
     prices: list[Price] = []
     for way in ways:
         for region in regions:
-            quote = price(machine, region, way, machines=compute.machines, prices=cloud.prices, today=cloud.today)
+            quote = cloud.quote(machine, region, way, compute.machines)
             prices.append(quote)
             known = quote.usd_per_h if expected.high_s else None
             rungs.append(
