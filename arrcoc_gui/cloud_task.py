@@ -53,7 +53,7 @@ class CloudTask(QObject):
     ) -> None:
         super().__init__(parent)
         self.arguments = list(arguments)
-        self.name = " ".join([program or "arrcoc", *arguments])
+        self.name = redact(" ".join([program or "arrcoc", *arguments]))
         self.ending: Ending | None = None
         self._trouble: Trouble | None = None
         self._cancelled = False
