@@ -6,8 +6,6 @@ catalogue's estimates, so these are too: the invoice has the last word.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from arrcoc_core.catalog.prices import cost_of
@@ -38,11 +36,6 @@ def spell_cost(spell: Spell, now: float) -> float:
     return cost_of(spell.usd_per_h, max(0.0, end - spell.started_at) / HOUR_S)
 
 
-def run_cost(spells: Iterable[Spell], now: float) -> float:
-    """Dollars of a run so far, over all its attempts."""
-    return math.fsum(spell_cost(spell, now) for spell in spells)
-
-
 def forecast(spent: float, usd_per_h: float | None, left_low_s: float, left_high_s: float) -> Forecast | None:
     """What the run comes to when it needs that much more of a machine at this rate; None where no rate is known."""
     if usd_per_h is None:
@@ -54,15 +47,3 @@ def forecast(spent: float, usd_per_h: float | None, left_low_s: float, left_high
 def over_cap(spent: float, cap: float) -> bool:
     """Whether a run has reached its `max_cost_usd`; 0 is no cap."""
     return cap > 0 and spent >= cap
-
-
-def seconds_to_cap(spent: float, usd_per_h: float | None, cap: float) -> float:
-    """How long a machine at this rate may go on; infinite without a cap or a rate, 0.0 when it is reached."""
-    if cap <= 0 or not usd_per_h:
-        return math.inf
-    return max(0.0, cap - spent) / usd_per_h * HOUR_S
-
-
-def could_exceed(cap: float, totals: Iterable[float | None]) -> bool:
-    """Whether one of the possible totals is above the cap, or is not known at all while there is a cap."""
-    return cap > 0 and any(total is None or total > cap for total in totals)
