@@ -26,6 +26,7 @@ def read_output(
     Whether there was anything.
     """
     entries = list[Entry]()
+    machine = job_id[-8:] + "".join(Path(replica.folder).parts[-2:])  # which start of the job, which machine
     for name, severity in (("stdout", "INFO"), ("stderr", "ERROR")):
         path, key = Path(replica.folder) / name, f"{replica.task} {name}"
         at = read.get(key, 0)
@@ -40,7 +41,7 @@ def read_output(
         for line in data[:end].splitlines(keepends=True):
             text = line.decode("utf-8", errors="replace").rstrip("\r\n")
             if text:
-                insert_id = f"{job_id[-8:]}{replica.folder.rsplit('/', 1)[-1]}{name[3:]}{at:09d}"
+                insert_id = f"{machine}{name[3:]}{at:09d}"
                 entries.append(ml_entry(insert_id, job_id, project, replica.task, text, severity, now))
             at += len(line)
         read[key] = at

@@ -48,6 +48,21 @@ class JobPlace:
         bucket.set_iam_policy(policy)
         self.bucket = bucket
 
+    def clear(self) -> None:
+        """No scenario, no job, no object, the quotas of a new project."""
+        box = self.sandbox.box
+        self.sandbox.set_scenario([])
+        for record in box.service("aiplatform").life.live():
+            box.service("aiplatform").life.decide(record.name, "cancelled")
+            self.wait(record.name)
+        for name, _ in box.service("aiplatform").life.jobs.items():
+            box.service("aiplatform").life.jobs.delete(name)
+        for name, _ in box.state.table("quota limits").items():
+            box.state.table("quota limits").delete(name)
+        self.bucket = self.sandbox.cloud().storage().bucket(BUCKET)
+        for blob in self.bucket.list_blobs():
+            blob.delete()
+
     @property
     def jobs(self) -> Any:
         return self.sandbox.cloud().jobs()
@@ -94,7 +109,7 @@ class JobPlace:
             if job.state.name in (states or ENDED):
                 return job
             assert job.state.name not in ENDED, (job.state.name, job.error.message)
-            time.sleep(0.01)
+            time.sleep(0.03)
 
     def run(self, script: str = "", **given: Any) -> Any:
         return self.wait(self.create(self.job(script, **given)))
