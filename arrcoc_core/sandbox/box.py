@@ -62,6 +62,7 @@ class Box:
             "GCE_METADATA_IP": metadata,
             "CLOUDSDK_CONFIG": str(self.machine_folder),  # where the person's own login is not
             "ARRCOC_CLOUD_ENDPOINTS": str(self.machine_folder),
+            "NO_PROXY": "127.0.0.1",
         }
 
     def data(self, name: str) -> Path:

@@ -6,6 +6,7 @@ are the machines' metadata server, `/token` the OAuth token endpoint, `/control`
 
 from __future__ import annotations
 
+import html
 import re
 import socket
 from collections.abc import Iterable, Mapping
@@ -93,6 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/control/"):
             control.serve(box, exchange)
             return
+        if path.startswith("/console/"):
+            exchange.send(200, _page(path).encode(), {"Content-Type": "text/html; charset=utf-8"})
+            return
         if _IDENTITY.match(path):
             box.service("tokens").serve(exchange)
             return
@@ -157,3 +161,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are recorded by `Box.record`."""
+
+
+def _page(path: str) -> str:
+    """Where a link to Google's console leads in the sandbox."""
+    what = html.escape(path.removeprefix("/console/"))
+    return (
+        "<!doctype html><title>arrcoc sandbox</title><h1>This is the sandbox</h1>"
+        f"<p>On Google Cloud this link opens <code>{what}</code> in the console. Nothing here is real or costs "
+        "anything.</p>"
+    )

@@ -118,7 +118,7 @@ def test_what_is_not_served_says_so(box: Sandbox) -> None:
     with pytest.raises(api.MethodNotImplemented, match="DeleteProject is not served by the sandbox"):
         box.cloud().projects().delete_project(name=PROJECT)
     with pytest.raises(api.MethodNotImplemented, match="ListRoles is not served by the sandbox"):
-        box.cloud().accounts().list_roles(parent=PROJECT)
+        box.cloud().accounts().list_roles(request={"parent": PROJECT})
 
 
 def test_errors_carry_reason_and_metadata_over_both_transports(sandbox: Sandbox) -> None:
