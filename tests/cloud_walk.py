@@ -84,8 +84,7 @@ def walk(steps: Walk) -> dict[str, Any]:
     run = steps.until_ended(steps.launch("walk"))
     assert run["state"] == "succeeded", steps.arrcoc("logs", run["id"])
     assert run["cost_usd"] <= CAP_USD
-    metrics = [json.loads(line) for line in steps.arrcoc("--json", "metrics", run["id"]).splitlines()]
-    rows = metrics[0] if isinstance(metrics[0], list) else metrics
+    rows = json.loads(steps.arrcoc("--json", "metrics", run["id"]))
     assert [row["trainer/step"] for row in rows] == list(range(11)), rows
     assert (Path(run["directory"]) / "result" / "selector.safetensors").is_file()
     return run

@@ -1,0 +1,97 @@
+"""The walk of `make live-check`, in the sandbox: from an empty project to an empty project by the command line alone.
+
+On the way: what a second launch builds, and that no key is anywhere that it does not belong.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cloud_walk import Walk, leave, walk, write_experiment
+
+from arrcoc_core import load_settings
+from arrcoc_core.cloud.names import Names
+from arrcoc_core.sandbox import Sandbox
+
+KEYS = {"WANDB_API_KEY": "5ec12e7" + "0123456789abcdef" * 2 + "0", "HF_TOKEN": "hf_" + "NoSuchTokenAnywhereElse42"}
+
+
+@pytest.mark.timeout(600)
+def test_the_walk_leaves_results_and_no_key(
+    project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, figures: Callable[..., None]
+) -> None:
+    write_experiment(project)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    names = Names.of(load_settings(project))
+    steps = Walk(project, {}, timeout_s=300)
+    steps.arrcoc("setup", "--yes", "--copy-keys")  # walk() sets up again, which changes nothing
+
+    run = walk(steps)
+    assert _stored_keys(sandbox, names) == KEYS, "the jobs' account can read the keys"
+    assert _builds(sandbox) == 1
+    searched = list(_bytes_of_everything(project, sandbox))
+    assert len(searched) > 100
+    for name, value in KEYS.items():
+        forms = (value.encode(), base64.b64encode(value.encode()))
+        found = [where for where, data in searched if any(form in data for form in forms)]
+        assert found == [], f"{name} lies open"
+
+    # The same code again builds nothing, nor does an edited experiment; an edit of training/, not committed, does.
+    _launch_and_cancel(steps, "walk")
+    (project / "experiments" / "walk.py").write_text((project / "experiments" / "walk.py").read_text() + "\n# edited\n")
+    other = project / "experiments" / "other.py"
+    other.write_text('from experiments.walk import walk\n\nother = walk.but(name="other")\n')
+    _launch_and_cancel(steps, "other")
+    assert _builds(sandbox) == 1
+    trainer = project / "training" / "train.py"
+    trainer.write_text(trainer.read_text() + "\n# edited\n")
+    _launch_and_cancel(steps, "walk")
+    assert _builds(sandbox) == 2
+
+    leave(steps, names.owner, names.runs_bucket)
+    figures("cloud walk", attempts=len(run["attempts"]), cost_usd=run["cost_usd"], files_searched=len(searched))
+
+
+def _launch_and_cancel(steps: Walk, name: str) -> None:
+    """Launch, wait until its image is there and a job was asked for, and cancel."""
+    run_id = steps.launch(name)
+    deadline = time.monotonic() + 120
+    while steps.run(run_id)["state"] in ("queued", "preparing"):
+        assert time.monotonic() < deadline, steps.run(run_id)
+        time.sleep(0.5)
+    steps.arrcoc("cancel", run_id, "--yes")
+    ended = steps.until_ended(run_id)
+    assert ended["state"] == "cancelled", ended
+
+
+def _builds(sandbox: Sandbox) -> int:
+    return sum(1 for request in sandbox.requests() if request["method"] == "CreateBuild")
+
+
+def _stored_keys(sandbox: Sandbox, names: Names) -> dict[str, str]:
+    client = sandbox.cloud().secrets()
+    return {
+        name: client.access_secret_version(name=f"{names.secret(name)}/versions/latest").payload.data.decode()
+        for name in KEYS
+    }
+
+
+def _bytes_of_everything(project: Path, sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:
+    """Each file of the project's state (store, snapshot, runs, logs) and of the sandbox (requests, images, logs, jobs).
+
+    Of the sandbox's database each row but those of its Secret Manager, the one place where keys belong.
+    """
+    for folder in (project, sandbox.folder):
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.name.startswith("state.db"):
+                yield str(path), path.read_bytes()
+    with sqlite3.connect(f"file:{sandbox.folder / 'state.db'}?mode=ro", uri=True) as database:
+        for kind, key, body in database.execute("SELECT kind, key, body FROM documents"):
+            if kind != "secret payloads":
+                yield f"sandbox: {kind} {key}", repr(body).encode()
