@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.launching import ensure_supervisor
-from arrcoc_core.records import AttemptRecord, Event, RunRecord
+from arrcoc_core.records import Event, RunRecord
+from arrcoc_core.run_cloud import InCloud
+from arrcoc_core.run_parts import Attempt, Progress, attempt_of, progress_of, utc, utc_or_none, utc_text
 from arrcoc_core.settings import state_dir
 from arrcoc_core.store import Store
 from arrcoc_core.targets.local import log_path, read_json, read_lines
@@ -29,48 +30,7 @@ POLL_S = 0.15
 _LOOK_AFTER_SUPERVISOR_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One process (or job) of a run; a resumed run has several."""
-
-    n: int
-    state: str
-    cause: str
-    started_at: datetime
-    ended_at: datetime | None
-    exit_code: int | None
-    cost_usd: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "n": self.n,
-            "state": self.state,
-            "cause": self.cause,
-            "started_at": utc_text(self.started_at),
-            "ended_at": utc_text(self.ended_at),
-            "exit_code": self.exit_code,
-            "cost_usd": self.cost_usd,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the trainer told last. `eta_s`: seconds left; None while it cannot know."""
-
-    phase: str
-    step: int
-    total_steps: int
-    samples_per_s: float | None
-    eta_s: float | None
-    updated_at: datetime | None
-
-    @property
-    def fraction(self) -> float | None:
-        """0 to 1; None while the number of steps is not known."""
-        return min(1.0, self.step / self.total_steps) if self.total_steps else None
-
-
-class Run:
+class Run(InCloud):
     """One launched experiment. See the module; made by `launch`, `runs` and `get_run`."""
 
     def __init__(self, record: RunRecord, root: Path) -> None:
@@ -160,7 +120,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """queued, starting, running, recovering, cancelling, succeeded, failed or cancelled."""
+        """queued, preparing, starting, running, recovering, cancelling, succeeded, failed or cancelled."""
         return self._record.state
 
     @property
@@ -183,15 +143,15 @@ class Run:
 
     @property
     def created_at(self) -> datetime:
-        return _utc(self._record.created_at)
+        return utc(self._record.created_at)
 
     @property
     def started_at(self) -> datetime | None:
-        return _utc_or_none(self._record.started_at)
+        return utc_or_none(self._record.started_at)
 
     @property
     def ended_at(self) -> datetime | None:
-        return _utc_or_none(self._record.ended_at)
+        return utc_or_none(self._record.ended_at)
 
     @property
     def elapsed_s(self) -> float | None:
@@ -202,7 +162,7 @@ class Run:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        return tuple(_attempt(one) for one in self._record.attempts)
+        return tuple(attempt_of(one) for one in self._record.attempts)
 
     @property
     def summary(self) -> dict[str, float]:
@@ -210,14 +170,10 @@ class Run:
         return dict(self._record.summary)
 
     @property
-    def cost_usd(self) -> float:
-        return self._record.cost_usd
-
-    @property
     def progress(self) -> Progress | None:
         """What the trainer told last; None before it has told anything."""
         told = read_json(self.directory / "progress.json")
-        return _progress(told) if told is not None else None
+        return progress_of(told) if told is not None else None
 
     @property
     def eta_s(self) -> float | None:
@@ -318,6 +274,7 @@ class Run:
             "cost_usd": self.cost_usd,
             "sweep": self.sweep,
             "directory": str(self.directory),
+            **self._cloud_json(),
         }
 
     def _replace(self, record: RunRecord) -> None:
@@ -360,43 +317,3 @@ def refresh_all(runs: list[Run], store: Store) -> None:
     for run in runs:
         if not run.finished:
             run._replace(store.run(run.id))  # pyright: ignore[reportPrivateUsage]
-
-
-def utc_text(moment: datetime | None) -> str | None:
-    """ISO 8601 with milliseconds and Z."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _attempt(record: AttemptRecord) -> Attempt:
-    return Attempt(
-        n=record.n,
-        state=record.state,
-        cause=record.cause,
-        started_at=_utc(record.started_at),
-        ended_at=_utc_or_none(record.ended_at),
-        exit_code=record.exit_code,
-        cost_usd=record.cost_usd,
-    )
-
-
-def _progress(told: dict[str, Any]) -> Progress:
-    try:
-        updated = datetime.fromisoformat(str(told.get("updated_at")))
-    except ValueError:
-        updated = None
-    return Progress(
-        phase=str(told.get("phase", "")),
-        step=int(told.get("step") or 0),
-        total_steps=int(told.get("total_steps") or 0),
-        samples_per_s=told.get("samples_per_s"),
-        eta_s=told.get("eta_s"),
-        updated_at=updated,
-    )
-
-
-def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _utc_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _utc(seconds)
