@@ -140,5 +140,5 @@ class InCloud(ABC):
 @lru_cache(maxsize=1024)
 def _endpoints(directory: Path) -> str:
     """From the plan, which does not change any more."""
-    plan = read_json(directory / "plan.json") or {}
-    return str((plan.get("cloud") or {}).get("endpoints", ""))
+    cloud: Any = (read_json(directory / "plan.json") or {}).get("cloud")
+    return str(cloud.get("endpoints", "")) if cloud else ""

@@ -151,8 +151,9 @@ class CloudPlan:
 
     @staticmethod
     def from_json(held: Mapping[str, Any]) -> CloudPlan:
-        values = {field.name: held[field.name] for field in fields(CloudPlan)}
-        return CloudPlan(**{**values, "rungs": tuple(Rung.from_json(rung) for rung in held["rungs"])})
+        values: dict[str, Any] = {field.name: held[field.name] for field in fields(CloudPlan)}
+        values["rungs"] = tuple(Rung.from_json(rung) for rung in held["rungs"])
+        return CloudPlan(**values)
 
 
 def plan_cloud(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, expected: Estimate) -> CloudPlan:
@@ -198,7 +199,7 @@ def _ladder(
     compute: Vertex, machine: Machine, cloud: CloudFacts, expected: Estimate
 ) -> tuple[tuple[Rung, ...], list[Price]]:
     first: Provisioning = "spot" if compute.spot else "on-demand"
-    ways = dict.fromkeys([first, *compute.fallback])
+    ways: dict[Provisioning, None] = dict.fromkeys((first, *compute.fallback))
     regions = dict.fromkeys(compute.regions or (cloud.names.region,))
     low_h, high_h = expected.low_s / 3600, expected.high_s / 3600
     rungs: list[Rung] = []

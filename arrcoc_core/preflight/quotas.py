@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,7 +108,7 @@ def _usages(ground: Ground) -> dict[str, Usage]:
 
     def ask() -> dict[str, Usage]:
         with ThreadPoolExecutor(len(regions)) as pool:
-            return dict(zip(regions, pool.map(lambda region: _usage(ground, region), regions), strict=True))
+            return dict(zip(regions, pool.map(partial(_usage, ground), regions), strict=True))
 
     return ground.once("usage", ask)
 
@@ -145,8 +146,9 @@ def _elsewhere(ground: Ground, rooms: list[Room]) -> Iterator[str]:
     """As much of the same GPU in other regions, and provided otherwise; the nearest two, then one."""
     cloud, quotas = ground.cloud, _quotas(ground)
     tried = {(room.rung.region, room.metric) for room in rooms}
-    ways = sorted({"spot", "on-demand"} & set(machine_for(cloud.gpu, cloud.count).provisioning), reverse=True)
-    for way in ways:  # flex-start draws on the same quota as spot
+    for way in machine_for(cloud.gpu, cloud.count).provisioning:
+        if way == "flex":  # draws on the same quota as spot
+            continue
         metric = gpu_quota(cloud.gpu, way)
         found = (region for region in regions_of(cloud.gpu) if (region, metric) not in tried)
         granted = ((region, _limit(quotas, metric, region)) for region in found)
