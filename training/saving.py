@@ -98,7 +98,8 @@ class Saver:
 
 
 class _Write:
-    """One try to write a checkpoint, in a thread of its own that no exit waits for."""
+    """One try to write a checkpoint, in a thread of its own. The end of the process waits for it, whatever the end is
+    for: a checkpoint from before an error is worth having."""
 
     def __init__(self, store: CheckpointStore, checkpoint: Checkpoint, limit: int, tries: int = 1) -> None:
         self.checkpoint, self.tries = checkpoint, tries
@@ -106,7 +107,7 @@ class _Write:
         self.error: Exception | None = None
         self.seconds = 0.0
         self._store, self._limit = store, limit
-        self._thread = threading.Thread(target=self._run, name=f"checkpoint-{checkpoint.step}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"checkpoint-{checkpoint.step}")
         self._thread.start()
 
     def alive(self) -> bool:

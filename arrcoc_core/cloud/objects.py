@@ -115,7 +115,8 @@ class Objects:
             if error.scope == "not-found":
                 return ""
             raise
-        return str((blob.metadata or {}).get(_TOKEN, ""))
+        metadata: dict[str, Any] = blob.metadata or {}
+        return str(metadata.get(_TOKEN, ""))
 
     def _blob(self, name: str) -> Any:
         return self._bucket.blob(f"{self._prefix}{name}")

@@ -22,6 +22,12 @@ BUCKET = "arrcoc-sandbox-runs"
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def put_run(folder: Objects, experiment: Experiment, project: Path, *assignments: str) -> None:
+    """What a launch leaves in a run's folder before its first attempt."""
+    resolved = resolve(with_assignments(experiment, assignments), load_settings(project, {}))
+    folder.put_if_absent("experiment.json", resolved.to_json().encode())
+
+
 class CloudRun:
     """A run's folder in the bucket with its experiment, and the containers that were started on it."""
 
@@ -33,9 +39,9 @@ class CloudRun:
             self.storage.create_bucket(BUCKET, location="us-central1")
         self.uri = f"gs://{BUCKET}/runs/{self.id}"
         self.objects = Objects(self.storage, self.uri)
-        vertex = experiment.but(compute=Vertex(gpu="L4", count=1, spot=True, regions=("us-central1",)))
-        resolved = resolve(with_assignments(vertex, assignments), load_settings(tmp_path, {}))
-        self.objects.put_if_absent("experiment.json", resolved.to_json().encode())
+        put_run(
+            self.objects, experiment.but(compute=Vertex(gpu="L4", regions=("us-central1",))), tmp_path, *assignments
+        )
         self.directory = tmp_path / "mirror" / self.id
         self.containers: list[subprocess.Popen[bytes]] = []
 

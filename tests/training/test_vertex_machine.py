@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -45,17 +44,6 @@ def test_machines_are_counted_in_the_order_of_their_pools(monkeypatch: pytest.Mo
             Nodes.from_environment()
 
 
-MEET = """
-import os, torch, torch.distributed as dist
-from training.devices import World
-dist.init_process_group("gloo")
-numbers = torch.zeros(2)
-numbers[World.from_environment().rank] = 1.0
-dist.all_reduce(numbers)
-dist.barrier()
-dist.destroy_process_group()
-os._exit(0 if numbers.tolist() == [1.0, 1.0] else 1)
-"""
 TELL = "import os, pathlib; pathlib.Path(*(os.environ[name] for name in ('HERE', 'RANK'))).write_text(str("
 TELL += "[os.environ[name] for name in ('LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')]))"
 
@@ -68,15 +56,6 @@ def test_ranks_are_numbered_through_all_machines(tmp_path: Path) -> None:
         assert Ranks([sys.executable, "-c", TELL], 2, nodes=nodes, environment=environment).wait() == 0
     told = {int(path.name): path.read_text() for path in tmp_path.iterdir()}
     assert told == {rank: str([str(rank % 2), "4", "chief-0", "2222"]) for rank in range(4)}
-
-
-def test_two_machines_meet(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(pytestconfig.rootpath)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    machines = [Ranks([sys.executable, "-c", MEET], 1, nodes=Nodes(rank, 2, "127.0.0.1", port)) for rank in (0, 1)]
-    assert [machine.wait() for machine in machines] == [0, 0]
 
 
 def test_checkpoints_belong_to_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
