@@ -29,6 +29,7 @@ OVERLAP_S = 300.0
 EVERY_S = 5.0
 """Cloud Logging answers sixty such questions a minute for a whole project."""
 PATIENCE_S = 5.0
+STREAMED_LOG = ".job.log"
 CHIEF = "workerpool0-0"
 SERVICE = "service"
 
@@ -46,7 +47,7 @@ class AttemptLog:
 
     def __init__(self, directory: Path, n: int) -> None:
         self._path = log_path(directory, n)
-        self._streamed = self._path.with_name(f"attempt-{n}.job.log")
+        self._streamed = self._path.with_suffix(STREAMED_LOG)
         self._kept = self._path.with_name(f".attempt-{n}.json")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         held: dict[str, Any] = json.loads(self._kept.read_text(encoding="utf-8")) if self._kept.exists() else {}

@@ -22,6 +22,7 @@ from typing import Any
 from arrcoc_core.cloud.objects import Objects
 
 STATE = ".mirror.json"
+LOG_SUFFIX = ".log"
 _LOCK = ".mirror.lock"
 _FILES, _STREAM = "files/", "stream/"
 _INDEX = "stream.json"
@@ -44,11 +45,12 @@ class Pulled:
         return bool(self.changed)
 
 
-def pull(storage: Any, run_uri: str, directory: Path, *, thorough: bool = False) -> Pulled:
+def pull(storage: Any, run_uri: str, directory: Path, *, thorough: bool = False, logs_as: str = LOG_SUFFIX) -> Pulled:
     """Fetch what is new of the run at `run_uri` into `directory`. CloudError when the bucket cannot be read.
 
     `storage`: a google.cloud.storage Client. `thorough` looks for parts that were not counted any more, as a job that
-    was killed leaves them: for once, after an attempt has ended.
+    was killed leaves them: for once, after an attempt has ended. `logs_as`: what the streamed logs end with here,
+    instead of ".log", where another is made of them and of a second source (see vertex_logs.py).
     """
     run = Objects(storage, run_uri)
     directory.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ def pull(storage: Any, run_uri: str, directory: Path, *, thorough: bool = False)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return Pulled(busy=True)
-        return _Mirror(run, directory).pull(thorough)
+        return _Mirror(run, directory, logs_as).pull(thorough)
 
 
 @dataclass
@@ -67,8 +69,8 @@ class _State:
 
 
 class _Mirror:
-    def __init__(self, run: Objects, directory: Path) -> None:
-        self._run, self._directory = run, directory
+    def __init__(self, run: Objects, directory: Path, logs_as: str) -> None:
+        self._run, self._directory, self._logs_as = run, directory, logs_as
         self._state = self._load()
         self._changed: list[str] = []
         self._bytes = 0
@@ -122,7 +124,7 @@ class _Mirror:
 
     def _append(self, path: str, here: int, data: bytes) -> None:
         """`data` behind the first `here` bytes of the file."""
-        target = self._directory / path
+        target = self._streamed(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("r+b" if target.exists() else "w+b") as file:
             file.truncate(here)  # what a process that was killed had written without counting it
@@ -130,6 +132,10 @@ class _Mirror:
             file.write(data)
         self._state.ends[path] = here + len(data)
         self._brought(path, len(data))
+
+    def _streamed(self, path: str) -> Path:
+        """Where a growing file is kept here."""
+        return self._directory / (path.removesuffix(LOG_SUFFIX) + self._logs_as if path.endswith(LOG_SUFFIX) else path)
 
     def _brought(self, path: str, size: int) -> None:
         if path not in self._changed:
@@ -144,7 +150,7 @@ class _Mirror:
         except (FileNotFoundError, ValueError, KeyError):  # nothing yet, or not ours: everything is fetched again
             return _State()
         for path, end in list(state.ends.items()):
-            target = self._directory / path
+            target = self._streamed(path)
             if not target.is_file() or target.stat().st_size < end:  # it was deleted or cut here
                 del state.ends[path]
                 state.generations.pop(_INDEX, None)

@@ -24,7 +24,7 @@ from arrcoc_core.cloud.objects import Objects
 from arrcoc_core.errors import CloudError
 from arrcoc_core.image import BuildStatus, build_log, cancel_build, find_image, poll_build, start_build
 from arrcoc_core.targets import UnseenError
-from arrcoc_core.targets.vertex_logs import LogLine, read_entries
+from arrcoc_core.targets.vertex_logs import STREAMED_LOG, LogLine, read_entries
 
 PATIENCE_S = 8.0
 """For each call: a supervisor has other runs to look at, and comes back."""
@@ -203,7 +203,8 @@ class GoogleServices:
         from arrcoc_core.targets.vertex_mirror import pull
 
         try:
-            pulled = pull(self.cloud.storage(), self.names.run_uri(run_id), directory, thorough=thorough)
+            uri = self.names.run_uri(run_id)
+            pulled = pull(self.cloud.storage(), uri, directory, thorough=thorough, logs_as=STREAMED_LOG)
         except CloudError as error:
             if error.scope == "not-found":  # the bucket is gone: there is nothing to bring
                 return False

@@ -49,8 +49,8 @@ class Machine:
         (directory / "experiment.json").write_text("{}")
         self.store.append([Event(run_id, "created", self.world.now, data=created)])
 
-    def step(self) -> None:
-        for run in self.store.runs(active=True):
+    def step(self, only: str = "") -> None:
+        for run in self.store.runs(active=True, prefix=only):
             try:
                 self.driver.drive(run)
             except Killed:

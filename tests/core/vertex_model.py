@@ -84,7 +84,7 @@ class World:
     """How many of the next jobs turn up late, and without an answer."""
     create_scope: dict[str, CloudScope] = field(default_factory=dict)
     """Region -> why it refuses every job."""
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Fault | None] = field(default_factory=list)
     """Of the next calls, in order."""
     at_call: tuple[int, Fault] | None = None
     """A fault of one particular call."""
