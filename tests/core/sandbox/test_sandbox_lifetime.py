@@ -102,11 +102,12 @@ def test_a_machine_runs_as_its_service_account(box: Sandbox, tmp_path: Path) -> 
 
 
 def test_a_restart_in_the_middle_keeps_what_was_acknowledged(box: Sandbox) -> None:
-    client = box.cloud().secrets()
+    client, addresses = box.cloud().secrets(), (box.box.url, box.box.grpc_address)
     made: list[str] = []
     for number in range(4):
         made.append(client.create_secret(parent=PROJECT, secret_id=f"s{number}", secret=_secret()).name)
         box.restart()
+        assert (box.box.url, box.box.grpc_address) == addresses
     assert [one.name for one in client.list_secrets(parent=PROJECT)] == made
 
 
