@@ -62,12 +62,11 @@ def _look(world: World, as_json: bool) -> int:
     def below() -> list[str]:
         return [line for part in parts for line in part.lines()]
 
-    view = LiveRows(below=below, quiet=as_json)
-    tell = (lambda event: say_event(event.to_json())) if as_json else view.tell
+    view = LiveRows(below=below, as_json=as_json)
     for part in parts:
         part.start(world)
     with view:
-        outcome = check_infra(world, on_event=tell)
+        outcome = check_infra(world, on_event=view.tell)
         for part in parts:
             part.wait()
     if as_json:
@@ -168,9 +167,10 @@ def _jobs(world: World) -> Sequence[LiveJob]:
 def _quota_table(rows: Sequence[QuotaRow]) -> list[str]:
     if not rows:
         return ["none granted, none needed by an experiment"]
+    wanted = [row for row in rows if row.needed or row.pending is not None]
     cells = [
         (
-            row.gpu,
+            _gpu(row.gpu),
             row.region,
             row.kind,
             _amount(row.limit),
@@ -178,10 +178,24 @@ def _quota_table(rows: Sequence[QuotaRow]) -> list[str]:
             str(row.needed or ""),
             "" if row.pending is None else _asked(row),
         )
-        for row in rows
+        for row in wanted
     ]
     headers = ("GPU", "region", "kind", "limit", "used", "needed", "request")
-    return table(headers, cells, right=(3, 4, 5)).splitlines()
+    lines = table(headers, cells, right=(3, 4, 5)).splitlines() if wanted else []
+    return [*lines, *_granted_elsewhere([row for row in rows if row not in wanted])]
+
+
+def _granted_elsewhere(rows: Sequence[QuotaRow]) -> list[str]:
+    """What is granted and no experiment asks for: a line for each GPU, kind and amount, with its regions."""
+    regions: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        regions.setdefault((_gpu(row.gpu), row.kind, _amount(row.limit)), []).append(row.region)
+    cells = [(gpu, kind, limit, ", ".join(places)) for (gpu, kind, limit), places in regions.items()]
+    return ["granted as well", *table(("GPU", "kind", "limit", "in"), cells, right=(2,)).splitlines()] if cells else []
+
+
+def _gpu(name: str) -> str:
+    return "vCPU" if name == "CPU" else name
 
 
 def _asked(row: QuotaRow) -> str:
@@ -234,10 +248,9 @@ def _request(world: World, arguments: argparse.Namespace) -> int:
     gpu, count, region = _parsed(arguments.request, world.names.region)
     amounts = wanted_amounts(gpu, count, arguments.on_demand)
     wanted = GpuQuota(GpuNeed(gpu, region, amounts, ()), insist=True)
-    view = LiveRows(quiet=arguments.json)
-    tell = (lambda event: say_event(event.to_json())) if arguments.json else view.tell
+    view = LiveRows(as_json=arguments.json)
     with view:
-        outcome = ensure_only(world, [wanted], on_event=tell)
+        outcome = ensure_only(world, [wanted], on_event=view.tell)
     if arguments.json:
         say_event({"type": "done", "done": True, "ok": outcome.ok})
         return outcome.exit_code

@@ -32,12 +32,12 @@ class LiveRows:
     `below` gives more lines under the rows, such as tables that load.
     """
 
-    def __init__(self, *, below: Callable[[], list[str]] | None = None, quiet: bool = False) -> None:
+    def __init__(self, *, below: Callable[[], list[str]] | None = None, as_json: bool = False) -> None:
         self._events: dict[str, Event] = {}
         self._at: dict[str, float] = {}
         self._below = below
-        self._live = is_tty() and not quiet
-        self._quiet = quiet
+        self._live = is_tty() and not as_json
+        self._as_json = as_json
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread = threading.Thread()
@@ -68,12 +68,15 @@ class LiveRows:
             self._thread.start()
 
     def tell(self, event: Event) -> None:
+        if self._as_json:
+            say_event(event.to_json())
+            return
         with self._lock:
             before = self._events.get(event.resource)
             self._events[event.resource] = event
             self._at[event.resource] = time.monotonic() - event.seconds
             fresh = before is None or (before.state, before.detail) != (event.state, event.detail)
-            if not self._live and not self._quiet and fresh and event.state not in BUSY:
+            if not self._live and fresh and event.state not in BUSY:
                 say(self._line(event, max(len(one.title) for one in self._events.values())))
                 sys.stdout.flush()
 

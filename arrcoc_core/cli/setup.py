@@ -51,20 +51,20 @@ def setup(arguments: argparse.Namespace) -> int:
 def _run(world: World, arguments: argparse.Namespace, asks: bool) -> int:
     from arrcoc_core.infra.running import run_setup
 
-    view = LiveRows(quiet=arguments.json)
+    view = LiveRows(as_json=arguments.json)
 
     def proceed(found: Outcome) -> bool:
         if not asks:
             return True
         todo = [event for event in found.events if event.state in ("missing", "different")]
         view.pause()
-        answer = confirm(f"Make or change these {plural(len(todo), 'thing')}? Nothing of it costs anything by itself.")
+        say("Until runs fill them, these cost nothing but $0.06 a month for each key.")
+        answer = confirm(f"Make or change {plural(len(todo), 'thing')}?")
         view.resume()
         return answer
 
     with view:
-        tell = (lambda event: say_event(event.to_json())) if arguments.json else view.tell
-        outcome = run_setup(world, dry_run=arguments.dry_run, on_event=tell, proceed=proceed)
+        outcome = run_setup(world, dry_run=arguments.dry_run, on_event=view.tell, proceed=proceed)
     if arguments.json:
         say_event(_done(outcome, arguments.dry_run))
     else:
@@ -174,29 +174,8 @@ def _ask_project(settings: Settings) -> str:
 def _ask_region(settings: Settings, root: Path) -> str:
     home = str(settings.get("GCP_ROOT_RESOURCE_REGION"))
     rows = _region_rows(settings, root)
-    shown = rows[:_REGIONS_SHOWN]
-    say("What one GPU costs an hour, and how many this project may use at once:")
-    say(
-        table(
-            ("region", "GPU", "spot", "on demand", "spot quota", "quota"),
-            [
-                (
-                    row.region,
-                    row.gpu,
-                    money(row.spot_usd_per_h),
-                    money(row.usd_per_h),
-                    _count(row.spot_quota),
-                    _count(row.quota),
-                )
-                for row in shown
-            ],
-            right=(2, 3, 4, 5),
-        )
-    )
-    if len(rows) > len(shown):
-        say(f"… and {len(rows) - len(shown)} more: arrcoc setup --list regions")
-    if rows:
-        say(f"Prices of {rows[0].price_as_of}.")
+    for line in _region_table(rows, home):
+        say(line)
     while True:
         typed = ask("Region", home)
         try:
@@ -204,6 +183,32 @@ def _ask_region(settings: Settings, root: Path) -> str:
             return typed
         except SettingsError as error:
             say(f"{error.message} {error.remedy}")
+
+
+def _region_table(rows: list[Any], home: str) -> list[str]:
+    """One line for each region: prices and quota of each GPU; regions that have all of them come first."""
+    gpus = list(dict.fromkeys(row.gpu for row in rows))
+    held: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        held.setdefault(row.region, {})[row.gpu] = row
+    regions = sorted(held, key=lambda region: (region != home, -len(held[region])))
+    cells: list[list[str]] = []
+    for region in regions[:_REGIONS_SHOWN]:
+        line = [region]
+        for gpu in gpus:
+            row = held[region].get(gpu)
+            price = ("", "") if row is None else (money(row.spot_usd_per_h), money(row.usd_per_h))
+            quota = ("", "") if row is None else (_count(row.spot_quota), _count(row.quota))
+            line += [*price, " / ".join(quota).strip(" /")]
+        cells.append(line)
+    headers = ["region", *(word for gpu in gpus for word in (f"{gpu} spot", "on demand", "quota"))]
+    lines = ["What one GPU costs an hour, and how many this project may use at once (spot / on demand):"]
+    lines += table(headers, cells, right=tuple(range(1, len(headers)))).splitlines()
+    if len(regions) > _REGIONS_SHOWN:
+        lines.append(f"… and {len(regions) - _REGIONS_SHOWN} more: arrcoc setup --list regions")
+    problems = list(dict.fromkeys(row.problem for row in rows if row.spot_usd_per_h is not None and row.problem))
+    dated = f"Prices of {rows[0].price_as_of}" if rows else ""
+    return [*lines, f"{dated}{', ' + problems[0] if problems else ''}. arrcoc costs   refreshes them."]
 
 
 def _count(limit: int | None) -> str:

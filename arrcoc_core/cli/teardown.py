@@ -67,10 +67,9 @@ def teardown(arguments: argparse.Namespace) -> int:
 def _remove(world: World, arguments: argparse.Namespace) -> int:
     from arrcoc_core.infra.teardown import STAYS, run_teardown
 
-    view = LiveRows(quiet=arguments.json)
-    tell = (lambda event: say_event(event.to_json())) if arguments.json else view.tell
+    view = LiveRows(as_json=arguments.json)
     with view:
-        outcome = run_teardown(world, with_checkpoints=arguments.with_checkpoints, on_event=tell)
+        outcome = run_teardown(world, with_checkpoints=arguments.with_checkpoints, on_event=view.tell)
     removed, kept, failed = outcome.count("removed"), outcome.count("kept"), len(outcome.failed)
     if arguments.json:
         say_event(_done(removed, kept, failed))

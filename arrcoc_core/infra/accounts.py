@@ -61,7 +61,7 @@ class ServiceAccount:
         except CloudError as error:
             if error.scope != "not-found":
                 raise
-        return Status("missing", "removed")
+        return Status("missing")
 
     def _look(self, world: World) -> tuple[Any, Status | None]:
         request = {"name": account_path(world, self.email)}

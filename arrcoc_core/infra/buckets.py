@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cloud.calling import call
-from arrcoc_core.cloud.names import OWNER_LABEL
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, found_or_none, listed
+from arrcoc_core.infra.resource import Say, Status, found_or_none, listed, stranger
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -92,8 +91,8 @@ class Bucket:
         except CloudError as error:
             if error.scope != "not-found":
                 raise
-        kept = f"; its objects can be restored for {self.soft_delete_days} days" if self.soft_delete_days else ""
-        return Status("missing", f"removed{kept}")
+        days = self.soft_delete_days
+        return Status("missing", f"its objects can be restored, and are paid for, for {days} days" if days else "")
 
     def size_bytes(self, world: World) -> int:
         """Bytes of all its objects, old versions included."""
@@ -113,9 +112,8 @@ class Bucket:
             )
         if found is None:
             return None, None
-        owner = (found.labels or {}).get(OWNER_LABEL)
-        if owner != world.names.owner:
-            why = f"it is labelled {OWNER_LABEL}={owner}" if owner else f"it has no label {OWNER_LABEL}"
+        why = stranger(found.labels, world)
+        if why:
             return None, Status("foreign", why, foreign(self.where(world), why))
         return found, None
 
@@ -179,7 +177,7 @@ def own_buckets(world: World) -> list[Bucket]:
     """Every bucket of the project with our label; one with another name than ours counts as holding runs."""
     known = {one.name: one for one in (staging_bucket(world), runs_bucket(world))}
     found = listed(world.cloud.storage().list_buckets, project=world.names.project)
-    ours = [bucket for bucket in found if (bucket.labels or {}).get(OWNER_LABEL) == world.names.owner]
+    ours = [bucket for bucket in found if not stranger(bucket.labels, world)]
     return [
         known.get(bucket.name) or Bucket(f"bucket-{bucket.name}", "Another bucket", str(bucket.name)) for bucket in ours
     ]

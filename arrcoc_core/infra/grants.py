@@ -53,7 +53,7 @@ class Roles:
     needs: tuple[str, ...]
 
     def where(self, world: World) -> str:
-        return self.email
+        return self.email.partition("@")[0]
 
     def page(self, world: World) -> str:
         return "iam-admin/iam"
@@ -82,7 +82,7 @@ class Roles:
             if _granted(holder, role, self.member):
                 say(f"{_short(role)} on {holder.what}")
                 edit(holder, _removing(role, self.member))
-        return Status("missing", "taken back")
+        return Status("missing")
 
     def any_granted(self, world: World) -> bool:
         return any(_granted(holder, role, self.member) for holder, role in self.grants(world))

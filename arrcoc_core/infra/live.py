@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.catalog import MACHINES, regions_of
@@ -49,7 +50,7 @@ class LiveJob:
 def live_jobs(world: World, regions: Iterable[str]) -> list[LiveJob]:
     """The jobs with our label that have not ended, in these regions, all asked at once."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(lambda region: _jobs_in(world, region), dict.fromkeys(regions)))
+        found = list(pool.map(partial(_jobs_in, world), dict.fromkeys(regions)))
     return [job for jobs in found for job in jobs]
 
 

@@ -117,10 +117,11 @@ def bucket_policy(world: World, bucket: str) -> Holder:
         return ParseDict(kept, Policy())
 
     def write(policy: Any) -> None:
-        from google.api_core.iam import Policy
+        from google.api_core import iam
         from google.protobuf.json_format import MessageToDict
 
-        made = Policy.from_api_repr(MessageToDict(policy))
+        library: Any = iam  # untyped
+        made = library.Policy.from_api_repr(MessageToDict(policy))
         call(world.cloud.storage().bucket(bucket).set_iam_policy, made)
 
     return Holder(f"gs://{bucket}", read, write)

@@ -58,7 +58,7 @@ def check_project(world: World) -> Found:
         if error.scope in TRANSIENT:
             return Found(None, error.message)
         return Found(False, error.message, problem_of(error, world))
-    if found.state != type(found).State.ACTIVE:
+    if found.state.name != "ACTIVE":
         problem = Problem(
             f"Project {project} is being deleted.",
             "A deleted project can be brought back for 30 days.",

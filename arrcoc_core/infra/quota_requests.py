@@ -39,7 +39,7 @@ class GpuQuota:
         return f"Quota for {self.need.gpu} in {self.need.region}"
 
     def where(self, world: World) -> str:
-        return ", ".join(f"{amount.value} {amount.gpu} {amount.kind}" for amount in self.need.amounts)
+        return ", ".join(f"{amount.value} {_called(amount)}" for amount in self.need.amounts)
 
     def page(self, world: World) -> str:
         return "iam-admin/quotas"
@@ -55,7 +55,7 @@ class GpuQuota:
                 continue
             if not world.contact and not world.caller:
                 return Status("note", "an e-mail address is needed to ask for it", _no_contact())
-            say(f"asking for {amount.value} {amount.gpu} {amount.kind}")
+            say(f"asking for {amount.value} {_called(amount)}")
             self._ask(world, quotas, amount, request)
             asked = True
         status = self._status(world, self._read(world))
@@ -75,7 +75,7 @@ class GpuQuota:
     def _status(self, world: World, quotas: Quotas) -> Status:
         lacking = self._lacking(quotas)
         if not lacking:
-            return Status("ok", f"granted: {self.where(world)}")
+            return Status("ok", "granted")
         unknown = [one for one in lacking if not quotas.quota_id(one.metric)]
         if unknown:
             return Status("unknown", f"Google names no such quota: {', '.join(one.metric for one in unknown)}")
@@ -83,7 +83,7 @@ class GpuQuota:
         askable, pending, refused = False, False, False
         for amount in lacking:
             limit = quotas.limit(amount.metric, self.need.region)
-            text = f"{amount.gpu} {amount.kind}: {limit if limit is not None else 'unknown'} of {amount.value}"
+            text = f"{_called(amount)}: {'not known' if limit is None else limit} granted"
             request = quotas.request(amount.metric, self.need.region)
             if request is not None and request.wanted >= amount.value:
                 text += f", {_said(request)}"
@@ -165,6 +165,10 @@ class GpuQuota:
 
 def gpu_quotas(world: World) -> tuple[GpuQuota, ...]:
     return tuple(GpuQuota(need) for need in world.needs)
+
+
+def _called(amount: Amount) -> str:
+    return f"{'vCPU' if amount.gpu == 'CPU' else amount.gpu} {amount.kind}"
 
 
 def _said(request: QuotaRequest) -> str:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cloud.calling import call
-from arrcoc_core.cloud.names import OWNER_LABEL
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, finished, found_or_none, listed
+from arrcoc_core.infra.resource import Say, Status, finished, found_or_none, listed, stranger
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -85,7 +84,7 @@ class Repository:
         except CloudError as error:
             if error.scope != "not-found":
                 raise
-        return Status("missing", "removed, with its images")
+        return Status("missing", "with its images")
 
     def size_bytes(self, world: World) -> int:
         found, _ = self._look(world)
@@ -95,9 +94,8 @@ class Repository:
         found = found_or_none(world.cloud.registry().get_repository, request={"name": self.name})
         if found is None:
             return None, None
-        owner = dict(found.labels).get(OWNER_LABEL)
-        if owner != world.names.owner:
-            why = f"it is labelled {OWNER_LABEL}={owner}" if owner else f"it has no label {OWNER_LABEL}"
+        why = stranger(found.labels, world)
+        if why:
             return None, Status("foreign", why, foreign(self.where(world), why))
         return found, None
 
@@ -112,7 +110,7 @@ def own_repositories(world: World, regions: tuple[str, ...]) -> list[Repository]
     for region in regions:
         parent = f"{world.project_path}/locations/{region}"
         for one in listed(world.cloud.registry().list_repositories, request={"parent": parent}):
-            if dict(one.labels).get(OWNER_LABEL) != world.names.owner:
+            if stranger(one.labels, world):
                 continue
             key = "repository" if one.name == world.names.repository else f"repository-{region}"
             found.append(Repository(str(one.name), key))

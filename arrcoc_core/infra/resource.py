@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.names import OWNER_LABEL
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.events import Problem
 
@@ -61,6 +62,15 @@ class Resource(Protocol):
     def destroy(self, world: World, say: Say) -> Status:
         """Remove it if it is ours: `missing` afterwards, `foreign` where it is not. May be called again any time."""
         ...
+
+
+def stranger(labels: Any, world: World) -> str:
+    """Why something with these labels is not ours; "" where it is."""
+    held: dict[str, str] = dict(labels or {})
+    owner = held.get(OWNER_LABEL)
+    if owner == world.names.owner:
+        return ""
+    return f"it is labelled {OWNER_LABEL}={owner}" if owner else f"it has no label {OWNER_LABEL}"
 
 
 def found_or_none(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -102,7 +102,7 @@ class Rows:
 
     def tell_status(self, row: Resource, status: Status) -> Event:
         where = row.where(self.world)
-        detail = f"{where}: {status.detail}" if status.detail and status.detail != where else status.detail or where
+        detail = _both(where, status.detail)
         return self.tell(row, _SHOWN[status.state], detail, status.problem)
 
     def tell_error(self, row: Resource, error: ArrcocError) -> Event:
@@ -180,7 +180,7 @@ def ensure_only(world: World, wanted: Sequence[Resource], *, on_event: OnEvent) 
         return rows.outcome(blocked=True)
     _look(rows, wanted)
     todo = [one for one in wanted if rows.last[one.key].state in ("missing", "different")]
-    in_order(todo, lambda one: _make(rows, one, 0.0), lambda *_: None, done={key for one in todo for key in one.needs})
+    in_order(todo, lambda one: _make(rows, one, 0.0), done={key for one in todo for key in one.needs})
     return rows.outcome()
 
 
@@ -230,7 +230,7 @@ def _look(rows: Rows, wanted: Iterable[Resource], *, off: str = "", patience: fl
             rows.tell_error(one, error)
         return True
 
-    in_order(tuple(wanted), look, lambda *_: None, free=True)
+    in_order(tuple(wanted), look, free=True)
     return hidden
 
 
@@ -244,7 +244,7 @@ def _make(rows: Rows, one: Resource, patience: float) -> bool:
         return False
     if status.state == "ok":
         where = one.where(rows.world)
-        rows.tell(one, "created", f"{where}: {status.detail}" if status.detail and status.detail != where else where)
+        rows.tell(one, "created", _both(where, status.detail))
         return True
     if status.state in ("missing", "different"):
         rows.tell(one, "failed", f"made, and not seen yet ({status.detail or status.state}): run setup again")
@@ -267,7 +267,7 @@ def _patiently(act: Callable[[], Status], patience: float) -> Status:
 def in_order(
     wanted: Sequence[Resource],
     act: Callable[[Resource], bool],
-    skip: Callable[[Resource, list[str]], object],
+    skip: Callable[[Resource, list[str]], object] | None = None,
     *,
     done: set[str] | None = None,
     free: bool = False,
@@ -285,7 +285,8 @@ def in_order(
                     running[pool.submit(act, one)] = one
                     waiting.remove(one)
                 elif not any(key in coming for key in lacking):
-                    skip(one, lacking)
+                    if skip is not None:
+                        skip(one, lacking)
                     waiting.remove(one)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 one = running.pop(future)
@@ -294,9 +295,13 @@ def in_order(
 
 
 def _is_blocked(rows: Rows, every: Sequence[Resource]) -> bool:
-    """A name of ours is somebody else's: nothing is made."""
-    return any(rows.last[one.key].state == "foreign" for one in every)
+    """A name of ours is somebody else's, or the APIs, which all else needs, cannot be looked at: nothing is made."""
+    return rows.last[every[0].key].state == "failed" or any(rows.last[one.key].state == "foreign" for one in every)
 
 
 def _is_repairable(event: Event) -> bool:
     return event.error is not None and any(fix.command for fix in event.error.fixes)
+
+
+def _both(where: str, detail: str) -> str:
+    return f"{where}: {detail}" if detail and detail != where else where

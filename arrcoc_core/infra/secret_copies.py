@@ -16,7 +16,7 @@ from arrcoc_core.infra.events import Fix, Problem
 from arrcoc_core.infra.keys import LOGINS, TITLES, LocalKey
 from arrcoc_core.infra.policies import add, edit, has, secret_policy
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, found_or_none, listed
+from arrcoc_core.infra.resource import Say, Status, found_or_none, listed, stranger
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -82,16 +82,22 @@ class Secret:
         except CloudError as error:
             if error.scope != "not-found":
                 raise
-        return Status("missing", "removed; the key on this machine stays")
+        return Status("missing", "the key on this machine stays")
 
     def _copy(self, world: World, found: Any, local: LocalKey, say: Say) -> Status | None:
         """Create the secret where there is none, and give it the key where it holds another."""
         import google_crc32c
 
+        checksums: Any = google_crc32c  # untyped
+
         client = world.cloud.secrets()
         marked = {FINGERPRINT: local.fingerprint}
         if found is None:
-            made = {"replication": {"automatic": {}}, "labels": world.names.labels, "annotations": marked}
+            made: dict[str, Any] = {
+                "replication": {"automatic": {}},
+                "labels": world.names.labels,
+                "annotations": marked,
+            }
             parent, _, name = self.name.rpartition("/secrets/")
             try:
                 call(client.create_secret, request={"parent": parent, "secret_id": name, "secret": made})
@@ -105,9 +111,9 @@ class Secret:
         if not known or not self._versions(world):
             say(f"copying the key from {local.where}")
             data = local.value.encode()
-            payload = {"data": data, "data_crc32c": google_crc32c.value(data)}
+            payload: dict[str, Any] = {"data": data, "data_crc32c": checksums.value(data)}
             call(client.add_secret_version, request={"parent": self.name, "payload": payload})
-        if not known:
+        if found is not None and not known:
             # Only now: a kill in between makes the next setup copy it again, never leave the old one unnoticed.
             secret = {"name": self.name, "annotations": {**dict(found.annotations), **marked}}
             call(client.update_secret, request={"secret": secret, "update_mask": {"paths": ["annotations"]}})
@@ -138,9 +144,8 @@ class Secret:
         found = found_or_none(world.cloud.secrets().get_secret, request={"name": self.name})
         if found is None:
             return None, None
-        owner = dict(found.labels).get(OWNER_LABEL)
-        if owner != world.names.owner:
-            why = f"it is labelled {OWNER_LABEL}={owner}" if owner else f"it has no label {OWNER_LABEL}"
+        why = stranger(found.labels, world)
+        if why:
             return None, Status("foreign", why, foreign(f"Secret {self.where(world)}", why))
         return found, None
 
@@ -148,7 +153,7 @@ class Secret:
         """Its enabled versions."""
         request = {"parent": self.name, "filter": "state:ENABLED"}
         found = listed(world.cloud.secrets().list_secret_versions, request=request)
-        return [version for version in found if version.state == type(version).State.ENABLED]
+        return [version for version in found if version.state.name == "ENABLED"]
 
 
 _LACK = {
@@ -170,7 +175,7 @@ def own_secrets(world: World) -> list[Secret]:
     request = {"parent": world.project_path, "filter": f"labels.{OWNER_LABEL}={world.names.owner}"}
     ours: list[Secret] = []
     for one in listed(world.cloud.secrets().list_secrets, request=request):
-        if dict(one.labels).get(OWNER_LABEL) != world.names.owner:
+        if stranger(one.labels, world):
             continue
         name = str(one.name).rpartition("/")[2]
         ours.append(known.get(name) or Secret(f"secret-{name}", "Another secret", str(one.name), ""))

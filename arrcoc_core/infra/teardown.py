@@ -16,6 +16,7 @@ from arrcoc_core.infra.accounts import own_accounts
 from arrcoc_core.infra.buckets import own_buckets, staging_bucket
 from arrcoc_core.infra.events import OnEvent
 from arrcoc_core.infra.grants import build_roles, training_roles
+from arrcoc_core.infra.inventory import resources
 from arrcoc_core.infra.keeping import cost_of_keeping
 from arrcoc_core.infra.live import LiveJob, active_runs, job_regions, live_jobs
 from arrcoc_core.infra.repository import own_repositories
@@ -89,6 +90,8 @@ def find_ours(world: World, *, with_checkpoints: bool) -> list[Item]:
         except CloudError as error:
             if error.scope != "api-disabled":  # never set up: there is nothing of the kind
                 raise
+    order = [one.key for one in resources(world)]
+    found.sort(key=lambda one: order.index(one.key) if one.key in order else len(order))
     items: list[Item] = []
     for one in found:
         cost = cost_of_keeping(one, world)
@@ -113,12 +116,12 @@ def run_teardown(world: World, *, dry_run: bool = False, with_checkpoints: bool 
         return rows.outcome()
     chosen = [item.resource for item in items if item.removed]
     roles = [one for one in chosen if one.key.endswith("-roles")]
-    in_order(roles, lambda one: _remove(rows, one), lambda *_: None, free=True)
+    in_order(roles, lambda one: _remove(rows, one), free=True)
     if any(rows.last[one.key].state == "failed" for one in roles):
         # Without the accounts nobody could tell any more whose roles these were.
         chosen = [one for one in chosen if "account" not in one.key]
     rest = [one for one in chosen if one not in roles]
-    in_order(rest, lambda one: _remove(rows, one), lambda *_: None, free=True)
+    in_order(rest, lambda one: _remove(rows, one), free=True)
     return rows.outcome()
 
 
