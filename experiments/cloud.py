@@ -1,0 +1,11 @@
+"""quickstart on a rented GPU: the whole way to the cloud and back. `arrcoc --sandbox launch cloud` rehearses it."""
+
+from arrcoc_core import Vertex
+from experiments.quickstart import quickstart
+
+cloud = quickstart.but(
+    name="cloud",
+    compute=Vertex(gpu="L4", spot=True, regions=("us-central1", "us-east4"), max_cost_usd=2),
+    tags=("tiny", "cloud"),
+    notes="The tiny model needs no GPU: this shows setup, image, spot capacity, resume and results for a few cents.",
+)
