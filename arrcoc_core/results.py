@@ -32,7 +32,7 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("eval/accuracy_teacher", "teacher", "top-K of the frozen model's own attention, after a full pass"),
     ("eval/accuracy_shuffled_question", "another question", "the selector reads another sample's question"),
 )
-UNFINISHED = frozenset({"queued", "starting", "running", "recovering", "cancelling"})
+UNFINISHED = frozenset({"queued", "preparing", "starting", "running", "recovering", "cancelling"})
 
 
 class ProgressLike(Protocol):

@@ -21,7 +21,12 @@ MARKS = (("eval/accuracy_random", "r"), ("eval/accuracy_uniform", "u"), ("eval/a
 def run_frame(run: Run, metrics: RunMetrics, tail: Callable[[int], Sequence[str]], now: datetime) -> list[str]:
     """The frame of one run, at most as high and as wide as the terminal; `tail(n)` gives the last lines of the log."""
     columns = width()
-    lines = [_headline(run, now), _progress(run, columns), ""]
+    lines = [_headline(run, now), _progress(run, columns)]
+    if run.target != "local":
+        from arrcoc_core.cli.cloud_view import cloud_line, remedy_lines
+
+        lines += [*cloud_line(run).splitlines(), *remedy_lines(run)]
+    lines.append("")
     lines += _curves(metrics, columns)
     lines += _gauge(run, columns)
     room = height() - len(lines) - 4
@@ -66,6 +71,10 @@ def progress_line(run: Run) -> str:
         parts.append(f"accuracy {percent(run.summary[ACCURACY])}")
     if run.state == "running":
         parts.append(time_left(run.eta_s))
+    if run.target != "local":
+        from arrcoc_core.cli.cloud_view import cloud_line
+
+        parts.append(cloud_line(run).replace("\n", "  "))
     return "  ".join(part for part in parts if part)
 
 

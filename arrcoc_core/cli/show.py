@@ -83,18 +83,37 @@ def _show_run(run: Run, as_json: bool) -> None:
         say_json({**snapshot(run), "result": dataclasses.asdict(summarize(run))})
         return
     say(f"{paint(run.id, 'bold')}  {paint_state(run.state)}  {run.target}  {money(run.cost_usd)}\n")
-    rows = [
-        (
-            f"attempt {attempt.n}",
-            paint_state(attempt.state),
-            clock(attempt.started_at),
-            duration((attempt.ended_at - attempt.started_at).total_seconds()) if attempt.ended_at is not None else "",
-            attempt.cause,
-        )
-        for attempt in run.attempts
-    ]
-    if rows:
-        say(table(("", "state", "started", "took", "cause"), rows) + "\n")
+    if run.attempts:
+        say(_attempts(run) + "\n")
+    if run.target != "local":
+        from arrcoc_core.cli.cloud_view import cloud_line, remedy_lines
+
+        say("\n".join([cloud_line(run), *remedy_lines(run)]) + "\n")
     say(f"launched {clock(run.created_at)}, took {duration(elapsed_s(run))}, config {run.fingerprint}, code {run.code}")
     say(f"files    {run.directory}\n")
     say(outcome(run))
+
+
+def _attempts(run: Run) -> str:
+    """One row an attempt; in the cloud with its place and its dollars."""
+    cloud = run.target != "local"
+    rows: list[tuple[str, ...]] = []
+    for attempt in run.attempts:
+        where: tuple[str, ...] = ()
+        if cloud:
+            from arrcoc_core.cli.cloud_view import place
+
+            where = place(attempt), money(attempt.cost_usd)
+        took = attempt.ended_at - attempt.started_at if attempt.ended_at is not None else None
+        rows.append(
+            (
+                f"attempt {attempt.n}",
+                paint_state(attempt.state),
+                *where,
+                clock(attempt.started_at),
+                duration(took.total_seconds()) if took is not None else "",
+                attempt.cause,
+            )
+        )
+    headers = ("where", "cost") if cloud else ()
+    return table(("", "state", *headers, "started", "took", "cause"), rows, right=(3,) if cloud else ())

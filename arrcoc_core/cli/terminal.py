@@ -30,6 +30,7 @@ STATE_STYLES = {
     "failed": "bad",
     "cancelled": "muted",
     "running": "accent",
+    "preparing": "accent",
     "starting": "accent",
     "recovering": "warn",
     "cancelling": "warn",
