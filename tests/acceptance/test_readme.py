@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from arrcoc_core import runs
+from arrcoc_core.cli.parser import build_parser, load_command
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +52,15 @@ def test_what_the_readme_shows_works(project: Path, tmp_path: Path) -> None:
         run("bash", "-c", command)
     assert all(left.wait(120).finished for left in runs(root=project))
     assert (project / "curves.csv").read_text(encoding="utf-8").startswith("trainer/step,eval/accuracy")
+
+
+def test_the_way_to_the_cloud_is_written_as_the_command_line_reads_it() -> None:
+    (commands,) = blocks("sh")
+    for line in commands.strip().splitlines():
+        words = line.split("#")[0].split()
+        assert words[0] == "arrcoc"
+        arguments = build_parser().parse_args(words[1:])
+        assert load_command(arguments.command)
 
 
 def test_links_and_commands_of_the_readme_exist() -> None:
