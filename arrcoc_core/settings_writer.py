@@ -17,7 +17,7 @@ from arrcoc_core.errors import SettingsError
 from arrcoc_core.settings import SETTINGS_FILE, STARTER_FILE, Settings
 from arrcoc_core.settings_keys import KEYS
 
-_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*)(?P<rest>.*)$")
+_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=)(?P<rest>.*)$")
 
 
 def settings_file(root: Path, settings: Settings) -> Path:
@@ -75,15 +75,17 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
 
 
 def _rest(rest: str, value: str) -> str:
-    """What follows `KEY=`, with another value: quotes and a comment stay."""
-    if rest[:1] in ("'", '"'):
-        quote = rest[0]
-        _, closed, after = rest[1:].partition(quote)
-        return f"{quote}{value}{quote}{after}" if closed else value
-    if rest.startswith("#"):
-        return f"{value} {rest}"
-    comment = re.search(r"[ \t]+#.*$|[ \t]+$", rest)
-    return value + (comment[0] if comment else "")
+    """What follows `KEY=`, with another value: quotes, a comment and the space around them stay."""
+    held = rest.lstrip(" \t")
+    space = rest[: len(rest) - len(held)]
+    if not held or held.startswith("#"):
+        return f"{value}{space or ' '}{held}" if held else f"{value}{space}"
+    if held[0] in ("'", '"'):
+        quote = held[0]
+        _, closed, after = held[1:].partition(quote)
+        return f"{space}{quote}{value}{quote}{after}" if closed else f"{space}{value}"
+    comment = re.search(r"[ \t]+#.*$|[ \t]+$", held)
+    return f"{space}{value}{comment[0] if comment else ''}"
 
 
 def _starter_text(starter: Path | None) -> str:

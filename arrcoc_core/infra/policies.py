@@ -70,21 +70,26 @@ def edit(holder: Holder, change: Callable[[Any], bool]) -> bool:
     deadline = time.monotonic() + _NOT_YET_S
     tries = 0
     while True:
-        policy = holder.read()
-        if not change(policy):
-            return False
-        policy.version = VERSION
         try:
+            policy = holder.read()
+            if not change(policy):
+                return False
+            policy.version = VERSION
             holder.write(policy)
             return True
         except CloudError as error:
             tries += 1
             if error.scope == "conflict" and tries < _TRIES:
                 time.sleep(random.uniform(0.02, 0.1) * tries)
-            elif error.scope == "invalid" and "does not exist" in error.message and time.monotonic() < deadline:
+            elif _is_too_new(error) and time.monotonic() < deadline:
                 time.sleep(2.0)
             else:
                 raise
+
+
+def _is_too_new(error: CloudError) -> bool:
+    """An account that was made a moment ago is not known everywhere yet."""
+    return error.scope == "not-found" or (error.scope == "invalid" and "does not exist" in error.message)
 
 
 def project_policy(world: World) -> Holder:

@@ -22,6 +22,7 @@ STARTER = Path(__file__).resolve().parents[2] / ".training.starter"
         ("GCP_PROJECT_ID='old-one'\t# mine", "GCP_PROJECT_ID='new-one'\t# mine"),
         ('GCP_PROJECT_ID="old-one"', 'GCP_PROJECT_ID="new-one"'),
         ("GCP_PROJECT_ID=# nothing yet", "GCP_PROJECT_ID=new-one # nothing yet"),
+        ("GCP_PROJECT_ID=   # nothing yet", "GCP_PROJECT_ID=new-one   # nothing yet"),
         ("GCP_PROJECT_ID=new-one  ", "GCP_PROJECT_ID=new-one  "),
     ],
 )
