@@ -12,7 +12,16 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMessageBox, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from arrcoc_gui.background import Task, run_in_background
 from arrcoc_gui.cloud.account import NO_PROJECT, REHEARSE, Account, read_account
@@ -184,8 +193,22 @@ class CloudPage(QWidget):
         self.box = None
 
     def _busy_changed(self) -> None:
+        """The button that was pressed is disabled meanwhile: the keyboard goes to Cancel, and back at the end."""
+        focus = QApplication.focusWidget()
+        ours = focus is None or self.isAncestorOf(focus)
+        had_cancel = self.cancel.hasFocus()
         self.cancel.setVisible(self.busy)
         self.set_busy(self.busy)
+        if not self.isVisible() or not ours:
+            return
+        if self.busy and (focus is None or not focus.isEnabled()):
+            self.cancel.setFocus()
+        elif not self.busy and had_cancel:
+            self.focus_first()
+
+    def focus_first(self) -> None:
+        """Put the keyboard on the page's first button."""
+        self.cancel.setFocus()
 
     def _world_changed(self) -> None:
         """Another world: whatever is shown is about the old one."""

@@ -40,7 +40,7 @@ def spending(runs: Sequence[Run], now: datetime, *, sandbox: bool) -> Spending |
         return None
     month = [run for run in ours if (run.created_at.year, run.created_at.month) == (now.year, now.month)]
     live = [run for run in ours if not run.finished and run.attempts and run.attempts[-1].ended_at is None]
-    hours = [getattr(run.attempts[-1], "usd_per_h", None) or 0.0 for run in live]
+    hours = [run.attempts[-1].usd_per_h or 0.0 for run in live]
     return Spending(
         month=sum(run.cost_usd for run in month),
         total=sum(run.cost_usd for run in ours),
@@ -52,4 +52,4 @@ def spending(runs: Sequence[Run], now: datetime, *, sandbox: bool) -> Spending |
 
 def in_sandbox(run: Run) -> bool:
     """Whether it was launched at other endpoints than Google's."""
-    return bool(getattr(run, "sandbox", False))
+    return run.sandbox

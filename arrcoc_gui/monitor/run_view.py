@@ -58,11 +58,11 @@ class AttemptView:
             started_at=item.started_at,
             ended_at=item.ended_at,
             cost_usd=item.cost_usd,
-            region=getattr(item, "region", ""),
-            machine_type=getattr(item, "machine_type", ""),
-            provisioning=getattr(item, "provisioning", ""),
-            usd_per_h=getattr(item, "usd_per_h", None),
-            link=getattr(item, "link", ""),
+            region=item.region,
+            machine_type=item.machine_type,
+            provisioning=item.provisioning,
+            usd_per_h=item.usd_per_h,
+            link=item.link,
         )
 
 
@@ -160,21 +160,19 @@ class RunView:
             target=run.target,
             machine=run.machine,
             cost_usd=run.cost_usd,
-            forecast_usd=getattr(run, "forecast_usd", None),
-            cap_usd=getattr(run, "max_cost_usd", 0.0),
-            sandbox=getattr(run, "sandbox", False),
-            problem=getattr(run, "problem", ""),
-            remedy=getattr(run, "remedy", ""),
+            forecast_usd=run.forecast_usd,
+            cap_usd=run.max_cost_usd,
+            sandbox=run.sandbox,
+            problem=run.problem,
+            remedy=run.remedy,
             preparation=_preparation(run),
-            places=tuple(
-                PlaceView(p.region, p.machine_type, p.provisioning, p.max_wait_s) for p in getattr(run, "ladder", ())
-            ),
-            rung=getattr(run, "rung", 0),
+            places=tuple(PlaceView(p.region, p.machine_type, p.provisioning, p.max_wait_s) for p in run.ladder),
+            rung=run.rung,
         )
 
 
 def _preparation(run: Run) -> PreparationView | None:
-    told = getattr(run, "preparation", None)
+    told = run.preparation
     return None if told is None else PreparationView(told.state, told.detail, told.step, told.of_steps)
 
 
