@@ -103,20 +103,21 @@ class Uploads:
         if upload["object"] is not None:
             return self._objects.shown(upload["object"], request)
         match = _RANGE.fullmatch(request.headers.get("content-range", ""))
-        length = int(request.headers.get("content-length", "0"))
+        stated = request.headers.get("content-length")
         if match is None:
-            if "content-range" in request.headers:
+            if "content-range" in request.headers or stated is None:
                 raise invalid("Failed to parse Content-Range header.")
-            first, last, total = 0, length - 1, length  # the whole object in one request
+            first, last, total = 0, int(stated) - 1, int(stated)  # the whole object in one request
         else:
             total = None if match[3] == "*" else int(match[3])
-            if match[1] is None and length == 0:
+            if match[1] is None:
                 if total is None or total != upload["received"]:
                     return _incomplete(upload["received"])
                 return self._finish(request, upload_id, upload)
             first, last = int(match[1]), int(match[2])
-        if last - first + 1 != length:
-            raise invalid(f"Invalid request. The Content-Length {length} does not fit the Content-Range.")
+        length = last - first + 1
+        if stated is not None and length != int(stated):
+            raise invalid(f"Invalid request. The Content-Length {stated} does not fit the Content-Range.")
         received = int(upload["received"])
         if first > received:
             return StorageError(503, "backendError", f"Invalid request. Expected bytes from {received} on.").reply()
