@@ -33,7 +33,7 @@ def problem_of(error: ArrcocError, world: World | None = None) -> Problem:
         return Problem(
             error.message,
             "The sandbox that the settings name does not answer, or does not know these credentials.",
-            (Fix("Start the sandbox:", "arrcoc sandbox start"),),
+            (Fix("Start the sandbox:", "arrcoc sandbox start"), *_lines(error.remedy)),
         )
     cause, fixes = "", list(_lines(error.remedy))
     match error.scope:

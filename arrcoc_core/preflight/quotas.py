@@ -35,22 +35,34 @@ class Room(NamedTuple):
     rung: Rung
     metric: str
     needed: int
-    granted: int
+    granted: int | None
+    """None: Google names no limit of that metric, so nothing can be said against it."""
     taken: int
     jobs: tuple[str, ...]
 
     @property
+    def left(self) -> int | None:
+        """None: as much as anybody wants, or nobody knows."""
+        if self.granted is None or self.granted == UNLIMITED:
+            return None
+        return max(0, self.granted - self.taken)
+
+    @property
     def enough(self) -> bool:
-        return self.granted == UNLIMITED or self.granted - self.taken >= self.needed
+        return self.left is None or self.left >= self.needed
 
     @property
     def times(self) -> int:
-        """How many such jobs fit at once."""
-        return MOST_AT_ONCE if self.granted == UNLIMITED else max(0, self.granted - self.taken) // self.needed
+        """How many such jobs fit at once; one where the limit is not known."""
+        if self.left is None:
+            return MOST_AT_ONCE if self.granted == UNLIMITED else 1
+        return self.left // self.needed
 
     def describe(self) -> str:
         """ "us-central1: 1 needed, 0 granted"; of the quota for on demand it says so."""
-        granted = "no limit" if self.granted == UNLIMITED else f"{self.granted} granted"
+        granted = f"{self.granted} granted" if self.left is not None else "no limit"
+        if self.granted is None:
+            granted = "limit not known"
         used = f", {self.taken} in use by {_few(self.jobs)}" if self.taken else ""
         way = ", on demand" if self.rung.provisioning == "on-demand" else ""
         return f"{self.rung.region}{way}: {self.needed} needed, {granted}{used}"
@@ -82,13 +94,16 @@ def _row(what: str, name: str, rooms: list[Room], remedy: Callable[[], str]) -> 
     if not good:
         return Check(name, False, f"no room for {what}: {short}", remedy())
     said = "; ".join(dict.fromkeys(room.describe() for room in good))
-    return Check(name, True, f"{said} (left out: {short})" if short else said)
+    known = any(room.granted is not None for room in good)
+    return Check(name, known, f"{said} (left out: {short})" if short else said, unknown=not known)
 
 
 def _room(ground: Ground, rung: Rung, metric: str, needed: int) -> Room:
     usage = _usages(ground)[rung.region]
     taken = usage.taken.get(metric, 0)
-    return Room(rung, metric, needed, _limit(_quotas(ground), metric, rung.region), taken, usage.jobs if taken else ())
+    quotas = _quotas(ground)
+    granted = _limit(quotas, metric, rung.region) if metric in quotas.infos else None
+    return Room(rung, metric, needed, granted, taken, usage.jobs if taken else ())
 
 
 def _quotas(ground: Ground) -> Quotas:
@@ -99,7 +114,7 @@ def _quotas(ground: Ground) -> Quotas:
 
 
 def _limit(quotas: Quotas, metric: str, region: str) -> int:
-    """A metric that the project has no limit for is one that it has not got."""
+    """What is granted; 0 where the metric has no limit for that region, or is not known at all."""
     return quotas.limit(metric, region) or 0
 
 
@@ -136,10 +151,9 @@ def _fewer(ground: Ground, rooms: list[Room]) -> Iterator[str]:
     """Less of the same GPU in the same place."""
     cloud = ground.cloud
     for room in {(room.rung.region, room.metric): room for room in rooms}.values():
-        left = room.granted - room.taken
-        fitting = [count for count in counts_of(cloud.gpu) if count * cloud.machines <= left]
+        fitting = [count for count in counts_of(cloud.gpu) if count * cloud.machines <= (room.left or 0)]
         if fitting:
-            yield f"You have {left} {cloud.gpu} ({room.rung.title}): count={fitting[-1]}"
+            yield f"You have {room.left} {cloud.gpu} ({room.rung.title}): count={fitting[-1]}"
 
 
 def _elsewhere(ground: Ground, rooms: list[Room]) -> Iterator[str]:
@@ -168,7 +182,7 @@ def _other_gpus(ground: Ground, rooms: list[Room]) -> Iterator[str]:
 
 
 def _waiting(rooms: list[Room]) -> Iterator[str]:
-    full = next((room for room in rooms if room.taken and _covers(room.granted, room.needed)), None)
+    full = next((room for room in rooms if room.taken and (room.left or 0) + room.taken >= room.needed), None)
     if full is not None:
         yield f"Wait until {_few(full.jobs)} has ended, or end it: arrcoc cancel"
 

@@ -20,6 +20,7 @@ from arrcoc_core.errors import PlanError
 from arrcoc_core.facts import Check, gather_facts
 from arrcoc_core.planning import Plan, make_plan
 from arrcoc_core.preflight import Preflight, preflight
+from arrcoc_core.preflight.quotas import Room
 from arrcoc_core.resolving import resolve
 from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.sandbox.images import publish
@@ -112,6 +113,17 @@ def test_what_a_live_job_takes_is_not_there_for_another(ready: tuple[Sandbox, Pa
         assert cloud is not None and {rung.region for rung in cloud.rungs} == {"us-east4"}
     finally:
         call(jobs.cancel_custom_job, name=made.name)
+
+
+def test_a_metric_that_google_does_not_name_is_unknown_and_stops_nothing(ready: tuple[Sandbox, Path]) -> None:
+    _, root = ready
+    cloud = planned(root, Vertex(gpu="L4")).cloud
+    assert cloud is not None
+    room = Room(cloud.rungs[0], "aiplatform.googleapis.com/renamed", 4, None, 0, ())
+    assert room.enough and room.times == 1 and "limit not known" in room.describe()
+    assert not room._replace(granted=3).enough and room._replace(granted=3).times == 0
+    assert room._replace(granted=9, taken=1).times == 2 and not room._replace(granted=4, taken=1).enough
+    assert room._replace(granted=-1, taken=50).enough
 
 
 def test_room_for_several_runs_is_room_for_several_points_of_a_sweep(ready: tuple[Sandbox, Path]) -> None:

@@ -112,7 +112,7 @@ def test_when_nothing_is_wrong_every_row_is_fine(box: Sandbox, arrcoc: Arrcoc) -
 @pytest.mark.parametrize(
     ("scenario", "row", "said", "repair"),
     [
-        ([RevokedCredentials()], "credentials", "revoked or have expired", "arrcoc sandbox start"),
+        ([RevokedCredentials()], "credentials", "revoked or have expired", "gcloud auth application-default login"),
         ([NoNetwork()], "credentials", "cannot be reached", "arrcoc sandbox start"),
         ([BillingDisabled()], "billing", "off", "gcloud billing projects link arrcoc-sandbox"),
         ([ApiDisabled(service="aiplatform")], "GPU quota", "aiplatform", "gcloud services enable aiplatform"),
@@ -145,6 +145,32 @@ def test_what_the_cloud_says_no_to(
     box.set_scenario(scenario)
     for answer in assert_refused(box, ready[1], arrcoc, said=said, repair=repair):
         assert [failed.split("  ")[0] for failed in answer.failed] == [row], answer.out
+
+
+@pytest.mark.parametrize(
+    ("environment", "said", "repair"),
+    [
+        ({}, "There are no Google credentials on this machine", "gcloud auth application-default login"),
+        ({"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"}, "/nowhere/key.json", "unset GOOGLE_APPLICATION"),
+    ],
+    ids=["none", "file-not-there"],
+)
+def test_no_credentials_for_google_itself(
+    box: Sandbox,
+    ready: tuple[Sandbox, Path],
+    arrcoc: Arrcoc,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    said: str,
+    repair: str,
+) -> None:
+    """The same without a sandbox; nothing of this asks the network."""
+    monkeypatch.delenv("ARRCOC_CLOUD_ENDPOINTS")
+    here = {"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "true"}
+    here |= {"ARRCOC_GCP_PROJECT_ID": "my-project-123", **environment}
+    for answer in assert_refused(box, ready[1], lambda *words: arrcoc(*words, **here), said=said, repair=repair):
+        assert [failed.split("  ")[0] for failed in answer.failed] == ["credentials"]
 
 
 def test_no_credentials(box: Sandbox, ready: tuple[Sandbox, Path], arrcoc: Arrcoc) -> None:
