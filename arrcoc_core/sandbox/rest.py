@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arrcoc_core.sandbox.exchange import Exchange
 
 Pairs = Sequence[tuple[str, str]]
-_OPERATION = re.compile(r"/(?:ui|v[0-9a-z]+)/((?:.+/)?operations(?:/[^/:]+)?)(?::(cancel|wait))?")
+_OPERATION = re.compile(r"/(?:ui|v[0-9a-z]+)/((?:.+/)?operations(?:/[^:]+)?)(?::(cancel|wait))?")
 _SYSTEM = frozenset({"$alt", "alt", "$apiVersion", "key", "prettyPrint", "fields", "quotaUser"})
 """Query parameters of the front end itself."""
 
