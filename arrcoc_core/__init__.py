@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arrcoc_core.api import Progress as Progress
     from arrcoc_core.api import Run as Run
     from arrcoc_core.api import SweepRun as SweepRun
+    from arrcoc_core.api import adopt as adopt
     from arrcoc_core.api import get_run as get_run
     from arrcoc_core.api import get_sweep as get_sweep
     from arrcoc_core.api import launch as launch
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from arrcoc_core.variations import sweep as sweep
 
 _HOMES = {
-    "api": ("Attempt Progress Run SweepRun get_run get_sweep launch launch_sweep plan reconcile runs sweeps"),
+    "api": ("Attempt Progress Run SweepRun adopt get_run get_sweep launch launch_sweep plan reconcile runs sweeps"),
     "discovery": "Discovery discover",
     "errors": (
         "ArrcocError CheckpointError ConfigError DeviceError DuplicateExperimentError ExperimentError MetricsError "

@@ -34,6 +34,7 @@ __all__ = [
     "Progress",
     "Run",
     "SweepRun",
+    "adopt",
     "changes_token",
     "get_run",
     "get_sweep",
@@ -212,6 +213,18 @@ def reconcile(root: Path | None = None) -> bool:
         if not store.rows(f"SELECT 1 FROM runs WHERE state NOT IN ({marks}) LIMIT 1", sorted(FINAL)):
             return False
         return ensure_supervisor(store)
+
+
+def adopt(run_id: str, *, root: Path | None = None, settings: Settings | None = None) -> Run:
+    """Follow a run here that was launched on another machine: two machines then drive it, of which one acts.
+
+    UnknownRunError where there is no such run in the cloud, CloudError where that cannot be reached.
+    """
+    from arrcoc_core.adopting import adopt_run
+
+    root = find_root(root)
+    adopt_run(run_id, root, settings or load_settings(root))
+    return get_run(run_id, root=root)
 
 
 def changes_token(root: Path | None = None) -> int:

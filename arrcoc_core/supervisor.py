@@ -58,8 +58,11 @@ class Supervisor:
         """Run in the cloud -> when to look at it next, and the pause before that."""
         self.stop = False
 
-    def serve(self) -> None:
-        """Drive until no run is left, the lease is lost, the state folder is gone, or `stop` is set."""
+    def serve(self, each: Callable[[], None] = lambda: None) -> None:
+        """Drive until no run is left, the lease is lost, the state folder is gone, or `stop` is set.
+
+        `each` is called after each pass over the runs.
+        """
         idle_since: float | None = None
         while not self.stop:
             if not self._store.path.exists():
@@ -69,7 +72,9 @@ class Supervisor:
                 if not self._keep_lease():
                     self._say("another supervisor has taken over")
                     return
-                if self.step():
+                left = self.step()
+                each()
+                if left:
                     idle_since = None
                 else:
                     now = time.monotonic()

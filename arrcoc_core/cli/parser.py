@@ -27,6 +27,8 @@ COMMANDS = {
     "metrics": "metrics:metrics",
     "logs": "logs:logs",
     "cancel": "cancel:cancel",
+    "watch": "watch:watch",
+    "adopt": "adopt:adopt",
     "diff": "diff:diff",
     "costs": "costs:costs",
     "setup": "setup:setup",
@@ -137,6 +139,13 @@ def build_parser() -> argparse.ArgumentParser:
     _run_argument(command, optional=True, extra="; or a sweep's name")
     command.add_argument("--all", action="store_true", help="every run that has not ended")
     command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+    command = add("watch", "drive the runs in the cloud in this terminal and say what happens to them")
+    _json(command, "one JSON object for each event")
+
+    command = add("adopt", "follow a run that was launched on another machine; without a name, list those")
+    command.add_argument("run", metavar="RUN", nargs="?", default=None, help="the id of the run")
+    _json(command)
 
     command = add("diff", "compare two experiments or runs: values that differ, results side by side")
     _named(command, "a", "any", "an experiment or a run")
