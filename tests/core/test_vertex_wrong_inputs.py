@@ -307,3 +307,16 @@ def test_events_are_one_object_a_line_in_the_order_of_the_rows(box: Sandbox, arr
     refused = arrcoc("--json", "plan", "far", "--events", compute='gpu="H200", count=4')
     (line,) = [json.loads(line) for line in refused.out.splitlines()]
     assert "H200" in line["error"]["message"] and line["error"]["fixes"] and refused.code == 2
+
+
+def test_json_is_one_object_with_the_rows_in_it(box: Sandbox, ready: tuple[Sandbox, Path], arrcoc: Arrcoc) -> None:
+    whole = json.loads(arrcoc("--json", "plan", "far").out)
+    assert whole["ok"] and len(whole["preflight"]) == 12 and whole["cloud"]["requests"]
+    box.set_scenario([BillingDisabled()])
+    broken = arrcoc("--json", "plan", "far")
+    assert broken.code == 2 and json.loads(broken.out)["ok"] is False
+    refused = arrcoc("--json", "launch", "far")
+    assert refused.code == 2 and refused.out == "" and "billing" in refused.err and "gcloud billing" in refused.err
+    asked = len(box.requests())
+    alone = arrcoc("plan", "far", "--no-preflight")
+    assert alone.code == 0 and "Preflight" not in alone.out and len(box.requests()) == asked
