@@ -71,7 +71,7 @@ class LogBook:
     def _seen(self, entry: Entry) -> float:
         low, high = _DELAY_S
         share = zlib.crc32(entry.insert_id.encode()) % 1000 / 1000
-        return entry.at + self._clock.scaled(low + share * (high - low))
+        return max(entry.at, self._clock.now()) + self._clock.scaled(low + share * (high - low))
 
 
 def _job(entry: Entry) -> str:

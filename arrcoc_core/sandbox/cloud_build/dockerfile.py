@@ -141,10 +141,10 @@ class Context:
         seen = True
         for rule in self._rules:
             pattern = rule.removeprefix("!").strip("/")
-            below = f"{pattern}/*"
-            if any(fnmatch.fnmatchcase(name, each.removeprefix("**/")) for each in (pattern, below)) or (
-                pattern.startswith("**/") and fnmatch.fnmatchcase(name, f"*/{pattern[3:]}")
-            ):
+            patterns = [pattern, pattern.removeprefix("**/")]
+            if pattern.startswith("**/"):
+                patterns.append(f"*/{pattern.removeprefix('**/')}")
+            if any(fnmatch.fnmatchcase(name, each) or fnmatch.fnmatchcase(name, f"{each}/*") for each in patterns):
                 seen = rule.startswith("!")
         return seen
 
