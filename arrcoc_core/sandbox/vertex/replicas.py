@@ -57,7 +57,7 @@ def start(machine: Machine) -> Replica:
         place.mkdir(exist_ok=True)
     for name in ("exit", "stdout", "stderr"):
         (machine.folder / name).unlink(missing_ok=True)
-    command = list(machine.command)
+    command = [_in_image(part, root) for part in machine.command]
     if command and command[0] in _PYTHONS:
         command[0] = sys.executable
     with (machine.folder / "stdout").open("wb") as output, (machine.folder / "stderr").open("wb") as errors:
@@ -75,6 +75,12 @@ def start(machine: Machine) -> Replica:
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def _in_image(part: str, root: Path) -> str:
+    """A word of the command; an absolute path to a file of the image becomes where that file is here."""
+    place = root / part.lstrip("/")
+    return str(place) if part.startswith("/") and place.is_file() else part
 
 
 def basics(folder: Path) -> dict[str, str]:
