@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,11 +35,19 @@ class CloudBuild(Service):
         super().__init__(box)
         self._builds = box.state.messages("builds", _build_class)
         self._live = box.state.table("live builds")
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Builds that were under way when the sandbox ended are done again, from their beginning."""
         for build_id, held in self._live.items():
             self._spawn(build_id, str(held["account"]))
+
+    def stop(self) -> None:
+        """Wait for the threads, which end at their next pause: they still need the storage and the state."""
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    kill = stop
 
     def create_build(self, request: Any, call: Call) -> Any:
         build = request.build
@@ -116,7 +125,8 @@ class CloudBuild(Service):
         return build
 
     def _spawn(self, build_id: str, account: str) -> None:
-        self.box.spawn(lambda: self._work(build_id, account), f"build {build_id}")
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(self.box.spawn(lambda: self._work(build_id, account), f"build {build_id}"))
 
     def _work(self, build_id: str, account: str) -> None:
         with self.box.state.transaction():  # it may still be on its way into the state
