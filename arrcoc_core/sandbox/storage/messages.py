@@ -35,6 +35,8 @@ class Request:
         while piece := self.body.read(1 << 20):
             parts.append(piece)
         raw = b"".join(parts)
+        if len(raw) < int(self.headers.get("content-length") or 0):
+            raise ConnectionAbortedError("the sender has gone: half a message is none")
         if not raw:
             return {}
         try:
