@@ -49,7 +49,7 @@ class AttemptsView(QWidget):
         self.image_log = QPushButton("Show its log")
         self.image_log.setProperty("look", "link")
         self.image_log.clicked.connect(self.log_wanted)
-        self.table = PlainTable("Attempts", HEADERS, right=RIGHT, stretch=9, most=10, give_way=(5, 3, 7, 9))
+        self.table = PlainTable("Attempts", HEADERS, right=RIGHT, stretch=9, most=10, least=190, give_way=(5, 7, 3))
         self.table.current_changed.connect(lambda _: self._offer_console())
         self.none = text_label("No attempt yet.", "muted")
         self.console = QPushButton("Open the job in the console")

@@ -130,7 +130,7 @@ class ChartToolbar(QWidget):
         super().resizeEvent(event)
         # What can be spared goes when there is little room: the slider says the same as its words.
         self.smooth_label.setVisible(self.width() >= theme().px(460))
-        self.log.setVisible(self.width() >= theme().px(330))
+        self.log.setVisible(self.width() >= theme().px(375))
 
     def _smoothed(self, value: int) -> None:
         self.smooth_label.setText(f"smoothing {value / 100:.2f}" if value else "no smoothing")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from arrcoc_core.discovery import discover
@@ -81,6 +82,90 @@ def add_run(
         (directory / "summary.json").write_text(json.dumps(summary))
     if end:
         events.append(Event(run_id, "ended", at, cause=cause, data={"state": end}))
+    with Store(state / "store.db") as store:
+        store.append(events)
+    return directory
+
+
+@dataclass(frozen=True)
+class CloudAttempt:
+    """One attempt of a run in the cloud. `state`: how it ended; "running" and "starting" have not."""
+
+    state: str
+    took_s: float = 60.0
+    region: str = "us-central1"
+    how: str = "spot"
+    cause: str = ""
+    usd_per_h: float = 0.41
+
+
+LADDER = [
+    {"region": "us-central1", "machine_type": "g2-standard-8", "provisioning": "spot", "max_wait_s": 1800.0},
+    {"region": "us-west4", "machine_type": "g2-standard-8", "provisioning": "spot", "max_wait_s": 1800.0},
+    {"region": "us-central1", "machine_type": "g2-standard-8", "provisioning": "flex", "max_wait_s": 1800.0},
+]
+
+
+def add_cloud_run(
+    root: Path,
+    run_id: str,
+    *,
+    attempts: Sequence[CloudAttempt] = (),
+    preparation: Mapping[str, object] | None = None,
+    sandbox: bool = True,
+    end: str = "",
+    cause: str = "",
+    remedy: str = "",
+    out_of_sight: str = "",
+    ago_s: float = 900.0,
+) -> Path:
+    """Add a run on Vertex AI and return its folder: what its launch and its attempts leave in the store."""
+    state = state_dir(root)
+    directory = state / "runs" / run_id
+    (directory / "logs").mkdir(parents=True, exist_ok=True)
+    declared = discover(root).find("quickstart").experiment
+    assert declared is not None
+    resolved = resolve(declared, load_settings(root))
+    save_experiment(resolved, directory)
+    endpoints = str(state / "sandbox") if sandbox else ""
+    (directory / "plan.json").write_text(json.dumps({"cloud": {"endpoints": endpoints}}))
+    at = time.time() - ago_s
+    created = {
+        "experiment": run_id.rsplit("-", 2)[0],
+        "fingerprint": resolved.fingerprint,
+        "code": code_hash(root),
+        "target": "vertex",
+        "total_steps": 200,
+        "machine": "1 x L4 (Vertex)",
+        "preparation": {"state": "needed"},
+        "ladder": [{**place, "usd_per_h": 0.41} for place in LADDER],
+        "max_cost_usd": 5.0,
+        "estimate_low_s": 600.0,
+        "estimate_high_s": 1200.0,
+    }
+    ready = {"state": "ready", "step": 3, "of_steps": 3, "image": "x@sha256:1"}
+    events = [
+        Event(run_id, "created", at, data=created),
+        Event(run_id, "preparation", at + 1, data=dict(preparation or ready)),
+    ]
+    at += 60
+    for number, one in enumerate(attempts, 1):
+        place = {"region": one.region, "machine_type": "g2-standard-8", "provisioning": one.how}
+        link = f"https://console.cloud.google.com/vertex-ai/{number}"
+        handle = {**place, "usd_per_h": one.usd_per_h, "link": link}
+        events.append(Event(run_id, "attempt_started", at, number, data={**place, "usd_per_h": one.usd_per_h}))
+        events.append(Event(run_id, "attempt_submitted", at, number, data={"handle": handle}))
+        if one.state != "starting":
+            events.append(Event(run_id, "attempt_running", at + 5, number))
+        at += one.took_s
+        if one.state not in ("running", "starting"):
+            ended = {"state": one.state, "cost_usd": round(one.took_s / 3600 * one.usd_per_h, 4)}
+            events.append(Event(run_id, "attempt_ended", at, number, one.cause, ended))
+            at += 20
+    if out_of_sight:
+        events.append(Event(run_id, "out_of_sight", at, cause=out_of_sight))
+    if end:
+        events.append(Event(run_id, "ended", at, cause=cause, data={"state": end, "remedy": remedy}))
     with Store(state / "store.db") as store:
         store.append(events)
     return directory

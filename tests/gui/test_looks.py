@@ -44,7 +44,7 @@ def test_pages_are_drawn_and_nothing_is_cut_off(
         window.state.discover()
         window.state.poll()
         page = experiments(qtbot, window)
-        for name in ("home", "experiments", "broken", "monitor"):
+        for name in ("home", "experiments", "broken", "monitor", "setup", "infra", "teardown"):
             window.go("experiments" if name == "broken" else name)
             if name == "broken":
                 page.tree.select_key(page.model.key_of("misspelt"))

@@ -27,7 +27,8 @@ from arrcoc_gui.widgets.banner import MOST
 
 def test_keys_go_to_the_pages(project: Path, open_window, qtbot: QtBot) -> None:
     window = open_window(project)
-    for key, page in ((Qt.Key.Key_2, "experiments"), (Qt.Key.Key_1, "monitor"), (Qt.Key.Key_H, "home")):
+    keys = {"2": "experiments", "1": "monitor", "3": "setup", "4": "teardown", "5": "infra", "H": "home"}
+    for key, page in ((getattr(Qt.Key, f"Key_{name}"), page) for name, page in keys.items()):
         qtbot.keyClick(window, key)
         assert window.current == page
         assert window.rail.buttons[page].isChecked()
@@ -50,7 +51,7 @@ def test_help_lists_every_action_and_its_keys(project: Path, open_window, qtbot:
     qtbot.keyClick(window, Qt.Key.Key_Question)
     sheet = next(child for child in window.children() if isinstance(child, HelpSheet))
     texts = {label.text() for label in sheet.findChildren(QLabel)}
-    assert {action.scope for action in window.table} == {"window", "home", "experiments", "monitor"}
+    assert {action.scope for action in window.table} == {"window", *window.pages}
     for action in window.table:
         assert action.title in texts
         assert not action.keys or "   ".join(map(key_text, action.keys)) in texts
@@ -69,7 +70,8 @@ def test_palette_finds_actions_experiments_and_runs(project: Path, open_window, 
     qtbot.keyClick(window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     palette = next(child for child in window.children() if isinstance(child, CommandPalette))
     titles = {entry.title for entry, _ in palette.model.rows}
-    assert {"Home", "Show experiment token_budget", "Launch quickstart"} <= titles
+    assert {"Home", "Show experiment token_budget", "Launch quickstart", "Infra: resources, quota, cost"} <= titles
+    assert "Sandbox: rehearse without the cloud" in titles
     assert "Open run quickstart-20261122t110000-bbbb" in titles
     qtbot.keyClicks(palette.line, "show expe")
     assert palette.model.rows[0][0].title.startswith("Show experiment")
