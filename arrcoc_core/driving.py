@@ -96,8 +96,8 @@ class Driver:
         self.store.append(events, expect={run.id: run.version})
         for event in events:
             if event.kind not in QUIET:
-                state = event.data.get("state", "")
-                said = " ".join(str(part) for part in (event.kind, event.attempt or "", state, event.cause) if part)
+                what = event.data.get("state", ""), event.data.get("detail", ""), event.cause
+                said = " ".join(str(part) for part in (event.kind, event.attempt or "", *what) if part)
                 self._say(f"{run.id}: {said}")
         for action in actions:
             self._act(run, action)
@@ -156,8 +156,10 @@ class Driver:
             self._submit(self._target(run), run, action.n)
         elif isinstance(action, Interrupt | Kill) and attempt is not None and attempt.handle is not None:
             stop = action.stop if isinstance(action, Interrupt) else attempt.stop
+            now = self.store.run(run.id)  # what has just been written down may have ended it
+            verdict = Verdict(now.verdict, now.cause, now.remedy) if now.state == "cancelling" else None
             try:
-                self._target(run).cancel(attempt.handle, force=isinstance(action, Kill), stop=stop)
+                self._target(run).cancel(attempt.handle, force=isinstance(action, Kill), stop=stop, verdict=verdict)
             except (CloudError, UnseenError) as error:  # it is asked again after the grace period
                 self._say(f"{run.id}: {error.message}")
 

@@ -99,10 +99,11 @@ class Target(Protocol):
         """Whole lines after `cursor` (0: from the start), and the cursor after them."""
         ...
 
-    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "") -> None:
+    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "", verdict: Verdict | None = None) -> None:
         """Ask it to checkpoint and stop; with `force`, end it now. Nothing happens to one that has ended.
 
-        `stop` is why an attempt is stopped although its run goes on: "wait" or "hours" (see `records.Stop`).
+        `stop` is why an attempt is stopped although its run goes on: "wait" or "hours" (see `records.Stop`);
+        `verdict` what the run counts as when it is over with it.
         """
         ...
 

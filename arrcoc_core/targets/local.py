@@ -117,7 +117,7 @@ class LocalTarget:
     def logs(self, handle: Handle, cursor: int) -> tuple[list[str], int]:
         return read_lines(log_path(Path(handle["directory"]), int(handle["n"])), cursor)
 
-    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "") -> None:
+    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "", verdict: Verdict | None = None) -> None:
         send(int(handle["pid"]), str(handle["stamp"]), signal.SIGKILL if force else signal.SIGTERM)
 
 

@@ -258,9 +258,12 @@ class VertexTarget:
 
     # Stopping
 
-    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "") -> None:
+    def cancel(self, handle: Handle, *, force: bool = False, stop: str = "", verdict: Verdict | None = None) -> None:
         services = self._services(handle["cloud"])
-        if stop:  # so that another machine, too, knows that the run goes on
+        # First, so that another machine that sees the job end knows whether the run goes on, and why it ended.
+        if verdict is not None:
+            _say_stopped(services, handle["run"], verdict)
+        elif stop:
             content = {"stop": stop, "at": self._clock(), "by": owner(Path(handle["directory"]))}
             services.put_new(handle["run"], f"attempts/{handle['n']}/stopped.json", content)
         services.cancel_job(handle["job"])
@@ -270,11 +273,7 @@ class VertexTarget:
         if _thrown_away(cloud):
             return Observation("absent")
         services = self._services(cloud)
-        try:
-            services.put_new(run_id, "stop.json", {"verdict": verdict.state, "cause": verdict.cause})
-        except CloudError as error:
-            if error.scope != "not-found":  # there is no bucket, so nothing was ever submitted
-                raise
+        _say_stopped(services, run_id, verdict)
         build = held.get("build")
         if build and held.get("state") != "ready" and not held.get("shared"):
             services.cancel_build(dict(build))
@@ -325,6 +324,14 @@ def owner(directory: Path) -> str:
         finally:
             partial.unlink()
         return file.read_text(encoding="utf-8")
+
+
+def _say_stopped(services: Services, run_id: str, verdict: Verdict) -> None:
+    try:
+        services.put_new(run_id, "stop.json", {"verdict": verdict.state, "cause": verdict.cause})
+    except CloudError as error:
+        if error.scope != "not-found":  # there is no bucket, so nothing was ever submitted
+            raise
 
 
 def _fence(n: int) -> str:

@@ -27,6 +27,7 @@ from arrcoc_core import (
     Run,
     Tokens,
     Vertex,
+    adopt,
     get_run,
     launch,
     lease,
@@ -105,7 +106,12 @@ def test_a_spot_run_ends_as_if_nothing_had_been(
 
 @pytest.mark.timeout(3600)
 def test_a_submitter_that_is_killed_after_its_request_leaves_one_job(
-    full: bool, cloud_project: Path, sandbox: Sandbox, arrcoc: list[str]
+    full: bool,
+    cloud_project: Path,
+    sandbox: Sandbox,
+    arrcoc: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stormy, save = experiment(full, "stormy", (FIRST, SECOND))
     state = state_dir(cloud_project)
@@ -131,10 +137,17 @@ def test_a_submitter_that_is_killed_after_its_request_leaves_one_job(
         run.wait(PATIENCE_S)
         recovered(run, whole, arrcoc, sandbox)
         return
-    patiently(lambda: run.refresh().state == "running")
-    assert len(jobs(sandbox, run.id)) == 1 == len(run.attempts)
-    run.cancel()
-    assert run.wait(PATIENCE_S).state == "cancelled"
+    # A second machine, which is a second state folder: it drives the run, too, and there is still one job.
+    with monkeypatch.context() as second:
+        second.setenv("ARRCOC_HOME", str(tmp_path / "second machine"))
+        followed = adopt(run.id)
+        watching = subprocess.Popen([*arrcoc, "watch"], cwd=cloud_project, stdout=subprocess.PIPE, text=True)
+        patiently(lambda: run.refresh().state == followed.refresh().state == "running")
+        assert followed.attempts[0].link == run.attempts[0].link and len(followed.attempts) == 1
+        assert followed.cancel("seen enough").wait(PATIENCE_S).state == "cancelled"
+        said, _ = watching.communicate(timeout=PATIENCE_S)
+    assert watching.returncode == 0 and "attempt 1 has its machine" in said and "seen enough" in said, said
+    assert run.wait(PATIENCE_S).state == "cancelled" and run.cause == "seen enough"
     assert [job.state.name for job in jobs(sandbox, run.id)] == ["JOB_STATE_CANCELLED"]
 
 
