@@ -71,7 +71,7 @@ _ACCOUNT, _WHERE, _MODEL, _TRAIN, _DATA = (
     "Training",
     "Data",
 )
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 
 _TABLE = (
     Key(
@@ -124,7 +124,7 @@ _TABLE = (
         _ACCOUNT,
         "name that everything created in the cloud carries",
         builtin="arr-coc-0-1",
-        allowed="lower-case letters, digits and -, at most 63",
+        allowed="lower-case letters, digits and -, a letter first, at most 63",
         parse=_matching(_LABEL),
     ),
     Key(
