@@ -6,10 +6,11 @@ value being read back. The training account may read the secret; that binding is
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.calling import TRANSIENT, call
 from arrcoc_core.cloud.names import OWNER_LABEL, SECRET_KEYS
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.events import Fix, Problem
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ACCESSOR = "roles/secretmanager.secretAccessor"
 FINGERPRINT = "arrcoc-fingerprint"
 """Annotation of a secret: which key was copied last."""
+_PAUSES_S = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,6 @@ class Secret:
 
     def _copy(self, world: World, found: Any, local: LocalKey, say: Say) -> Status | None:
         """Create the secret where there is none, and give it the key where it holds another."""
-        import google_crc32c
-
-        checksums: Any = google_crc32c  # untyped
-
         client = world.cloud.secrets()
         marked = {FINGERPRINT: local.fingerprint}
         if found is None:
@@ -110,14 +108,31 @@ class Secret:
         known = found is None or dict(found.annotations).get(FINGERPRINT) == local.fingerprint
         if not known or not self._versions(world):
             say(f"copying the key from {local.where}")
-            data = local.value.encode()
-            payload: dict[str, Any] = {"data": data, "data_crc32c": checksums.value(data)}
-            call(client.add_secret_version, request={"parent": self.name, "payload": payload})
+            self._add_version(world, local)
         if found is not None and not known:
             # Only now: a kill in between makes the next setup copy it again, never leave the old one unnoticed.
             secret = {"name": self.name, "annotations": {**dict(found.annotations), **marked}}
             call(client.update_secret, request={"secret": secret, "update_mask": {"paths": ["annotations"]}})
         return None
+
+    def _add_version(self, world: World, local: LocalKey) -> None:
+        """One more version, and no second one where the answer is lost: then the list tells whether it is there."""
+        import google_crc32c
+
+        checksums: Any = google_crc32c  # untyped
+        data = local.value.encode()
+        request: dict[str, Any] = {"parent": self.name, "payload": {"data": data, "data_crc32c": checksums.value(data)}}
+        before = len(self._versions(world))
+        for pause in (*_PAUSES_S, None):
+            try:
+                call(world.cloud.secrets().add_secret_version, request=request, again=False)
+                return
+            except CloudError as error:
+                if error.scope not in TRANSIENT or pause is None:
+                    raise
+                if len(self._versions(world)) > before:
+                    return
+                time.sleep(pause)
 
     def _may_copy(self, world: World) -> bool:
         return self.variable in world.copy and self.variable in world.keys

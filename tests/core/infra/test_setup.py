@@ -151,6 +151,7 @@ def test_a_lost_answer_is_found_again(method: str, sandbox: Sandbox, world: Worl
     outcome = set_up(world, **with_key)
     assert outcome.ok, [event.error for event in outcome.failed]
     assert [taken for _, taken in sandbox.box.faults.all()] == [1], "an answer was lost"
+    assert len(list(world.cloud.secrets().list_secret_versions(parent=world.names.secret("WANDB_API_KEY")))) == 1
     made = len(sandbox.changes())
     again = set_up(world, **with_key)
     assert again.ok and len(sandbox.changes()) == made
