@@ -13,6 +13,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import psutil
 import pytest
 import shiboken6
+from monitoring import past as past
+from monitoring import show as show
 from PySide6.QtCore import QCoreApplication, QEvent, QProcess, QThread, QThreadPool, QTimer
 from PySide6.QtWidgets import QApplication
 

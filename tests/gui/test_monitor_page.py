@@ -1,14 +1,13 @@
-"""The Monitor page on runs with real data: selection, charts, one cursor, pictures, results, questions, access."""
+"""The Monitor page on runs with real data: selection, live growth, one cursor, questions, access."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from history import SUMMARY, add_run, log_rows, start_logging
+from history import add_run, start_logging
+from monitoring import DONE, RUNNING, SLOW_MS, Show, centre, wait_for_all_of_running, wait_for_points
 from PySide6.QtCore import QProcess, Qt
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -22,85 +21,8 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from arrcoc_gui.monitor.page import MonitorPage
 from arrcoc_gui.monitor.run_delegate import RunDelegate
-from arrcoc_gui.prefs import Prefs
-from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import themes
-
-DONE = "quickstart-20261122t151000-dddd"
-FAILED = "quickstart-20261122t141000-bbbb"
-RUNNING = "quickstart-20261122t152000-ffff"
-SLOW_MS = 30_000
-"""For what a busy machine may take its time with: a child process that starts, files that are read."""
-
-Show = Callable[..., MonitorPage]
-
-
-@pytest.fixture(scope="session")
-def past(make_project: Callable[[], Path]) -> Path:
-    """A project with runs of every kind; the tests only read it."""
-    root = make_project()
-    directory = add_run(root, FAILED, past=(("failed", 3),), end="failed", cause="out of memory", ago_s=3000)
-    (directory / "logs" / "attempt-1.log").write_text("step 0\nTraceback (most recent call last):\nMemoryError\n")
-    for keep, accuracy in ((2, 0.91), (4, 0.984), (8, 0.985)):
-        add_run(
-            root,
-            f"quickstart-keep-{keep}-20261122t150000-c00{keep}",
-            experiment=f"quickstart/keep-{keep}",
-            past=(("succeeded", 60),),
-            end="succeeded",
-            summary=SUMMARY | {"eval/accuracy": accuracy, "tokens/kept": float(keep)},
-            sweep=("s1", "token_budget"),
-            ago_s=1200 - keep,
-            sets={"tokens.keep": keep},
-        )
-    done = add_run(root, DONE, past=(("succeeded", 60),), end="succeeded", summary=SUMMARY, ago_s=600)
-    log_rows(done)
-    running = add_run(root, RUNNING, past=(("preempted", 3), ("running", 0)), ago_s=10)
-    log_rows(running, "--stop-at", "70", "--nan-at", "33")
-    log_rows(running, "--first-step", "61", "--stop-at", "110", "--attempt", "2")
-    return root
-
-
-@pytest.fixture
-def show(qtbot: QtBot, tmp_path: Path) -> Iterator[Show]:
-    """Opens the page on a project; its state is polled once, and nothing drives the runs."""
-    pages: list[MonitorPage] = []
-
-    def open_page(root: Path, run_id: str = "", *, poll: bool = True) -> MonitorPage:
-        state = AppState(root, Prefs(tmp_path / "app.json"))
-        page = MonitorPage(state)
-        page.app_state = state  # type: ignore[attr-defined]
-        state.setParent(page)
-        qtbot.addWidget(page)
-        page.resize(1200, 700)
-        page.show()
-        if run_id:
-            page.show_run(run_id)
-        if poll:
-            state.poll()
-            qtbot.waitUntil(lambda: page.run is not None, timeout=SLOW_MS)
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.shutdown()
-
-
-def centre(page: MonitorPage) -> QWidget:
-    return page.panes.stack.currentWidget()
-
-
-def wait_for_points(qtbot: QtBot, page: MonitorPage) -> None:
-    qtbot.waitUntil(page.panes.charts.has_points, timeout=SLOW_MS)
-
-
-def wait_for_all_of_running(qtbot: QtBot, page: MonitorPage) -> None:
-    """Its last evaluation, at step 100: rows and pictures come in more than one piece on a busy machine."""
-    wait_for_points(qtbot, page)
-    qtbot.waitUntil(lambda: page.panes.pictures.step_label.text() == "step 100", timeout=SLOW_MS)
 
 
 class TestEmpty:
@@ -229,124 +151,6 @@ class TestRunList:
         assert not tree.isExpanded(sweep) and page.run.id == RUNNING
         qtbot.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=RunDelegate.eye_box(area).center())
         assert len(model.shown_runs()) == 4 and page.run.id == RUNNING
-
-
-class TestCharts:
-    def test_a_panel_for_every_metric_and_references_in_the_large_one(
-        self, qtbot: QtBot, show: Show, past: Path
-    ) -> None:
-        page = show(past, RUNNING)
-        wait_for_points(qtbot, page)
-        charts = page.panes.charts
-        assert list(charts.panels) == [
-            "train/loss",
-            "eval/loss",
-            "train/learning_rate",
-            "perf/samples_per_s",
-            "perf/step_s",
-            "perf/memory_gb",
-        ]
-        shown = {action.text(): action for action in charts.toolbar.menu.actions()}
-        shown["tokens/kept"].trigger()
-        shown["perf/step_s"].trigger()
-        assert "tokens/kept" in charts.panels and "perf/step_s" not in charts.panels
-        assert charts.settings()["metrics"] == {"tokens/kept": True, "perf/step_s": False}
-
-    def test_an_open_eye_keeps_a_run_in_the_charts(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, RUNNING)
-        wait_for_points(qtbot, page)
-        runs = page.panes.runs
-        runs.tree.setFocus()
-        qtbot.keyClick(runs.tree, Qt.Key.Key_Space)
-        page.show_run(DONE)
-        page.set_mode("charts")
-        qtbot.waitUntil(lambda: set(page.panes.charts.main.keys()) == {RUNNING, DONE}, timeout=SLOW_MS)
-        assert page.color_of(RUNNING) != page.color_of(DONE)
-        runs.choose(RUNNING)
-        qtbot.keyClick(runs.tree, Qt.Key.Key_Space)
-        runs.choose(DONE)
-        assert page.panes.charts.main.keys() == [DONE]
-
-    def test_settings_and_sizes_are_remembered(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, RUNNING)
-        page.panes.charts.toolbar.smooth.setValue(60)
-        page.panes.charts.next_x()
-        page.shutdown()
-        saved = page.app_state.prefs.get("monitor.charts")
-        assert saved["smoothing"] == 60 and saved["x"] == "relative"
-        assert set(page.app_state.prefs.get("monitor.sizes")) == {"runs", "pictures", "log"}
-
-
-class TestPictures:
-    def test_keys_walk_steps_and_samples(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, DONE)
-        pane = page.panes.pictures
-        qtbot.waitUntil(lambda: pane.view.image is not None, timeout=SLOW_MS)
-        assert pane.step_label.text() == "step 200" and pane.sample.count() == 4
-        assert pane.question.text() == "what colour is the ring?" and "of 64 tokens" in pane.kept.text()
-        qtbot.keyClick(pane, Qt.Key.Key_Left)
-        assert pane.step_label.text() == "step 180"
-        qtbot.keyClick(pane, Qt.Key.Key_Home)
-        assert pane.step_label.text() == "step 0" and not pane.back.isEnabled()
-        assert "right" in pane.answer.text() or "wrong" in pane.answer.text()
-        qtbot.keyClick(pane, Qt.Key.Key_Down)
-        assert "digit" in pane.question.text()
-        qtbot.keyClick(pane, Qt.Key.Key_End)
-        assert page.cursor_moment.following
-
-
-class TestResults:
-    def test_of_a_success(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, DONE)
-        view = page.panes.result
-        qtbot.waitUntil(lambda: view.facts is not None, timeout=SLOW_MS)
-        assert centre(page) is view and "98.4 %" in view.sentence.text()
-        assert view.lollipop.accessibleDescription().startswith("this selector 98.4 %; all tokens 99.6 %")
-        assert "full pass" in view.teacher.text()
-        view.copy_code.click()
-        assert QGuiApplication.clipboard().text().count("\n") == 2
-        view.copy_path.click()
-        assert QGuiApplication.clipboard().text().endswith("result/selector.safetensors")
-        page.set_mode("charts")
-        assert "98.4 %" in page.panes.header.status.whole
-
-    def test_the_next_step_asks_before_it_launches(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, DONE)
-        qtbot.waitUntil(lambda: page.panes.result.facts is not None, timeout=SLOW_MS)
-        started: list[list[str]] = []
-        page.acts.ask_launch_again()
-        assert page.acts.box.text() == "Launch quickstart again?"
-        page.acts.box.defaultButton().click()
-        page.app_state.launch_started.connect(started.append)
-        page.panes.result.launch.click()
-        box = page.acts.box
-        assert box is not None and "tokens.keep=2" in box.text() and box.defaultButton().text() == "Not now"
-        box.defaultButton().click()
-        assert started == []
-
-    def test_of_a_failure_cause_first_then_the_log_s_end(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, FAILED)
-        view = page.panes.result
-        qtbot.waitUntil(lambda: view.facts is not None, timeout=SLOW_MS)
-        assert "out of memory" in view.sentence.text()
-        assert view.tail.toPlainText().endswith("MemoryError") and view.trouble.isVisible()
-        assert not view.loading.isVisible() and not view.accuracies.isVisible()
-        view.open_log.click()
-        assert page.panes.log.expanded
-
-    def test_of_a_sweep_only_what_was_swept_the_best_marked(self, qtbot: QtBot, show: Show, past: Path) -> None:
-        page = show(past, RUNNING)
-        page.panes.runs.choose("sweep:s1")
-        view = page.panes.sweep
-        qtbot.waitUntil(lambda: view.model.rowCount() == 3, timeout=SLOW_MS)
-        assert centre(page) is view
-        headers = [view.model.horizontalHeaderItem(column).text() for column in range(view.model.columnCount())]
-        assert headers == ["tokens.keep", "eval/accuracy", "state"]
-        assert [view.model.item(row, 1).text() for row in range(3)] == ["91.0 %", "98.4 %", "98.5 %   best"]
-        assert "8 tokens 98.5 %, best" in view.chart.accessibleDescription()
-        view.table.selectRow(1)
-        view.table.activated.emit(view.model.index(1, 0))
-        assert page.run.experiment == "quickstart/keep-4"
 
 
 class TestActs:
