@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cli.asking import ask, can_ask, repair, show_problem
+from arrcoc_core.cli.asking import can_ask, repair, show_problem
+from arrcoc_core.cli.choosing import check_region, chosen, list_choices, with_values
 from arrcoc_core.cli.live_rows import LiveRows, say_event
-from arrcoc_core.cli.terminal import confirm, say, table
-from arrcoc_core.errors import ConfigError, SettingsError
-from arrcoc_core.formatting import UNKNOWN, money, plural
+from arrcoc_core.cli.terminal import confirm, say
+from arrcoc_core.formatting import plural
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.events import Problem
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
     from arrcoc_core.settings import Settings
 
-_REGIONS_SHOWN = 12
 _REPAIRS = 3
 """Times a repair is offered before the command gives up."""
 
@@ -32,11 +31,11 @@ def setup(arguments: argparse.Namespace) -> int:
     from arrcoc_core.settings import find_root, load_settings
 
     root = find_root()
-    settings = _with(load_settings(root), _given(arguments))
+    settings = with_values(load_settings(root), _given(arguments))
     if arguments.list:
-        return _list(arguments.list, settings)
+        return list_choices(arguments.list, settings)
     asks = can_ask() and not arguments.json and not arguments.yes
-    settings = _chosen(settings, root, asks)
+    settings = chosen(settings, root, asks)
     changes = _changes(settings, load_settings(root), _given(arguments))
     world = _world(settings, arguments, asks)
     problem = _blocked(world, asks, arguments.yes)
@@ -116,103 +115,8 @@ def _given(arguments: argparse.Namespace) -> dict[str, str]:
     for key, value in given.items():
         check_setting(key, value)
     if arguments.region:
-        _check_region(arguments.region)
+        check_region(arguments.region)
     return given
-
-
-def _check_region(region: str) -> None:
-    from arrcoc_core.catalog import REGIONS
-    from arrcoc_core.catalog.regions import nearest_regions
-
-    if region in REGIONS:
-        return
-    near = nearest_regions(region)
-    raise SettingsError(
-        f"Vertex AI has no region {region!r}.",
-        key="GCP_ROOT_RESOURCE_REGION",
-        remedy=f"Did you mean {near[0]}?" if near else "arrcoc setup --list regions   lists those with GPUs",
-    )
-
-
-def _with(settings: Settings, values: dict[str, str]) -> Settings:
-    return replace(settings, values={**settings.values, **values}, memo={}) if values else settings
-
-
-def _chosen(settings: Settings, root: Path, asks: bool) -> Settings:
-    """The settings with a project and a region; asked for where they are not set and somebody can answer."""
-    from arrcoc_core.infra.preconditions import no_project
-
-    fresh = not settings.get("GCP_PROJECT_ID")
-    if not asks:
-        if fresh:
-            raise no_project()
-        return settings
-    if fresh:
-        settings = _with(settings, {"GCP_PROJECT_ID": _ask_project(settings)})
-    if fresh or settings.source("GCP_ROOT_RESOURCE_REGION").kind == "default":
-        settings = _with(settings, {"GCP_ROOT_RESOURCE_REGION": _ask_region(settings, root)})
-    return settings
-
-
-def _ask_project(settings: Settings) -> str:
-    from arrcoc_core.settings_writer import check_setting
-
-    known = _projects(settings)
-    if known:
-        say(table(("project", "name"), [(one["value"], one["title"]) for one in known]))
-    while True:
-        typed = ask("Google Cloud project", known[0]["value"] if len(known) == 1 else "")
-        try:
-            check_setting("GCP_PROJECT_ID", typed)
-        except SettingsError as error:
-            say(error.message)
-            continue
-        if typed:
-            return typed
-
-
-def _ask_region(settings: Settings, root: Path) -> str:
-    home = str(settings.get("GCP_ROOT_RESOURCE_REGION"))
-    rows = _region_rows(settings, root)
-    for line in _region_table(rows, home):
-        say(line)
-    while True:
-        typed = ask("Region", home)
-        try:
-            _check_region(typed)
-            return typed
-        except SettingsError as error:
-            say(f"{error.message} {error.remedy}")
-
-
-def _region_table(rows: list[Any], home: str) -> list[str]:
-    """One line for each region: prices and quota of each GPU; regions that have all of them come first."""
-    gpus = list(dict.fromkeys(row.gpu for row in rows))
-    held: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        held.setdefault(row.region, {})[row.gpu] = row
-    regions = sorted(held, key=lambda region: (region != home, -len(held[region])))
-    cells: list[list[str]] = []
-    for region in regions[:_REGIONS_SHOWN]:
-        line = [region]
-        for gpu in gpus:
-            row = held[region].get(gpu)
-            price = ("", "") if row is None else (money(row.spot_usd_per_h), money(row.usd_per_h))
-            quota = ("", "") if row is None else (_count(row.spot_quota), _count(row.quota))
-            line += [*price, " / ".join(quota).strip(" /")]
-        cells.append(line)
-    headers = ["region", *(word for gpu in gpus for word in (f"{gpu} spot", "on demand", "quota"))]
-    lines = ["What one GPU costs an hour, and how many this project may use at once (spot / on demand):"]
-    lines += table(headers, cells, right=tuple(range(1, len(headers)))).splitlines()
-    if len(regions) > _REGIONS_SHOWN:
-        lines.append(f"… and {len(regions) - _REGIONS_SHOWN} more: arrcoc setup --list regions")
-    problems = list(dict.fromkeys(row.problem for row in rows if row.spot_usd_per_h is not None and row.problem))
-    dated = f"Prices of {rows[0].price_as_of}" if rows else ""
-    return [*lines, f"{dated}{', ' + problems[0] if problems else ''}. arrcoc costs   refreshes them."]
-
-
-def _count(limit: int | None) -> str:
-    return UNKNOWN if limit is None else "unlimited" if limit < 0 else str(limit)
 
 
 def _changes(settings: Settings, before: Settings, given: dict[str, str]) -> dict[str, str]:
@@ -297,60 +201,3 @@ def _ask_for_keys(world: World) -> frozenset[str]:
         if state in ("missing", "different") and confirm(question):
             wanted.add(secret.variable)
     return frozenset(wanted)
-
-
-def _list(what: str, settings: Settings) -> int:
-    """What a form offers, one JSON object a line."""
-    if what == "projects":
-        rows: list[dict[str, Any]] = _projects(settings)
-    elif what == "regions":
-        assert settings.root is not None
-        rows = [row.to_json() for row in _region_rows(settings, settings.root)]
-    else:
-        from arrcoc_core.infra.keys import TITLES, find_keys
-
-        held = find_keys(str(settings.get("WANDB_BASE_URL")))
-        rows = [
-            {
-                "type": "key",
-                "variable": variable,
-                "title": title,
-                "found": variable in held,
-                "where": held[variable].where if variable in held else "",
-            }
-            for variable, title in TITLES.items()
-        ]
-    for row in rows:
-        say_event(row)
-    return 0
-
-
-def _projects(settings: Settings) -> list[dict[str, Any]]:
-    """The projects that the account may see; none where that cannot be found out."""
-    from arrcoc_core.cloud.clients import Cloud
-    from arrcoc_core.errors import CloudError
-    from arrcoc_core.infra.resource import listed
-
-    try:
-        found = listed(Cloud.of(settings).projects().search_projects, request={"query": "state:ACTIVE"})
-    except CloudError as error:
-        if error.scope in ("auth", "offline"):
-            raise
-        return []
-    return [{"type": "choice", "what": "project", "value": one.project_id, "title": one.display_name} for one in found]
-
-
-def _region_rows(settings: Settings, root: Path) -> list[Any]:
-    from arrcoc_core.cloud.clients import Cloud
-    from arrcoc_core.errors import CloudError
-    from arrcoc_core.infra.needs import gpu_needs
-    from arrcoc_core.infra.quotas import read_quotas
-    from arrcoc_core.infra.tables import DEFAULT_GPUS, region_rows
-    from arrcoc_core.settings import state_dir
-
-    gpus = tuple(dict.fromkeys(need.gpu for need in gpu_needs(root, settings))) or DEFAULT_GPUS
-    try:
-        quotas = read_quotas(Cloud.of(settings)) if settings.get("GCP_PROJECT_ID") else None
-    except (CloudError, ConfigError):
-        quotas = None  # the prices are worth showing without
-    return region_rows(gpus, state_dir(root), quotas, str(settings.get("GCP_ROOT_RESOURCE_REGION")))
