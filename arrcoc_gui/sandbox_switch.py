@@ -1,13 +1,15 @@
 """The switch between Google Cloud and the sandbox: for this process and for everything it starts.
 
 On, `ARRCOC_CLOUD_ENDPOINTS` names the sandbox's folder in this process's environment, which child processes, plans and
-launches read; a server is started in a child process where none runs. Off, the variable is gone again. A folder that
-came from the shell (`arrcoc --sandbox gui`) is taken as it is. The choice is remembered.
+launches read; a server is started in a child process where none runs. Off, the variable is gone again, and a server
+that this app started ends, unless runs in it go on. A folder that came from the shell (`arrcoc --sandbox gui`) is taken
+as it is. The choice is remembered.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +30,17 @@ class SandboxSwitch(QObject):
 
     changed = Signal()
 
-    def __init__(self, root: Path, prefs: Prefs, parent: QObject | None = None) -> None:
+    def __init__(
+        self, root: Path, prefs: Prefs, parent: QObject | None = None, *, in_use: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`in_use`: whether runs go on in the sandbox."""
         super().__init__(parent)
         self._root = root
         self._prefs = prefs
+        self._in_use = in_use
+        self._mine = False
         self._task: CloudTask | None = None
+        self._ending: CloudTask | None = None
         self.trouble: Trouble | None = None
         self.state: State = "on" if os.environ.get(VARIABLE) else "off"
 
@@ -66,14 +74,18 @@ class SandboxSwitch(QObject):
         os.environ[VARIABLE] = str(state_dir(self._root) / "sandbox")
         self._prefs.set(PREF, True)
         self.trouble = None
+        if self._ending is None:
+            self._start()
+        self._set("starting")
+
+    def _start(self) -> None:
         self._task = CloudTask(self._root, ["sandbox", "start"], self)
         self._task.said.connect(self._told)
         self._task.ended.connect(self._started)
         self._task.start()
-        self._set("starting")
 
     def turn_off(self) -> None:
-        """Back to Google Cloud. The server goes on: runs that were launched in it are still its runs."""
+        """Back to Google Cloud."""
         if self.state == "off":
             return
         if self._task is not None:
@@ -82,11 +94,23 @@ class SandboxSwitch(QObject):
         os.environ.pop(VARIABLE, None)
         self._prefs.set(PREF, False)
         self.trouble = None
+        if self._mine and not self._in_use() and self._ending is None:
+            self._mine = False
+            self._ending = CloudTask(self._root, ["sandbox", "stop"], self)
+            self._ending.ended.connect(self._stopped)
+            self._ending.start()
         self._set("off")
+
+    def _stopped(self, _ending: Ending) -> None:
+        """The server is down. Turned on again meanwhile, it starts anew."""
+        self._ending = None
+        if self.state == "starting":
+            self._start()
 
     def _told(self, line: dict) -> None:
         if line.get("folder") and self.state == "starting":
             os.environ[VARIABLE] = str(line["folder"])
+            self._mine = bool(line.get("started"))
 
     def _started(self, ending: Ending) -> None:
         self._task = None

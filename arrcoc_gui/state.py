@@ -73,7 +73,7 @@ class AppState(QObject):
         self._reconcile_timer = QTimer(self, interval=RECONCILE_MS)
         self._reconcile_timer.timeout.connect(self._reconcile)
         background().failed.connect(self.report)
-        self.sandbox = SandboxSwitch(root, prefs, self)
+        self.sandbox = SandboxSwitch(root, prefs, self, in_use=lambda: any(run.sandbox for run in self.active_runs))
         self.sandbox.changed.connect(self._world_changed)
 
     # -- looking ---------------------------------------------------------------------------------------------

@@ -239,6 +239,8 @@ class CloudPage(QWidget):
             if widget is not None and widget is not self.cancel:
                 widget.setVisible(not missing)
         self.account_known(account)
+        if missing and self.isVisible():
+            self.no_account.sandbox.setFocus()
         if not missing:
             self.refresh()
 

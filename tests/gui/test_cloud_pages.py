@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from history import CloudAttempt, add_cloud_run
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton, QWidget
@@ -111,6 +113,14 @@ class TestSwitch:
         again.sandbox_banner.button.click()
         assert VARIABLE not in os.environ and not again.sandbox_banner.isVisible()
         assert not again.sandbox_button.isChecked()
+        again.sandbox_button.click()  # and at once on again
+        qtbot.waitUntil(lambda: again.state.sandbox.state == "on", timeout=LONG_MS)
+        # What this window started ends with it when it leaves; nothing runs in it.
+        again.sandbox_button.click()
+        again.sandbox_button.click()
+        assert again.state.sandbox.state == "starting"
+        qtbot.waitUntil(lambda: again.state.sandbox.state == "on", timeout=LONG_MS)
+        again.state.sandbox.turn_off()
 
     def test_one_that_does_not_start_says_why(self, stopped: Path, open_window: Open, qtbot: QtBot) -> None:
         (stopped / ".arrcoc").mkdir(exist_ok=True)
@@ -195,6 +205,53 @@ def test_from_an_empty_project_to_an_empty_project(
     assert {row.state for row in teardown.progress.rows} <= {"removed", "kept"}, teardown.progress.rows.sentence()
     qtbot.waitUntil(lambda: not teardown.busy and teardown.inventory.known, timeout=LONG_MS)
     assert not teardown.inventory.removed
+
+
+def test_the_app_itself_never_loads_a_client_library(project: Path, sandbox: Sandbox) -> None:
+    """All pages, a poll of runs in the cloud and a planned launch, in a process that is looked into afterwards."""
+    add_cloud_run(project, "far-20261122t130000-aaaa", attempts=[CloudAttempt("running")])
+    done = subprocess.run([sys.executable, "-c", PROBE, str(project)], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"loaded": [], "asked": True, "runs": 1}
+
+
+PROBE = """
+import json, sys, time
+from pathlib import Path
+root = Path(sys.argv[1])
+(root / "experiments" / "far.py").write_text(
+    "from arrcoc_core import Vertex\\n"
+    "from experiments.quickstart import quickstart\\n"
+    "far = quickstart.but(name='far', compute=Vertex(gpu='L4'))\\n"
+)
+from arrcoc_gui.app import make_app, make_window
+from arrcoc_gui.cloud_task import end_cloud_tasks
+from arrcoc_gui.prefs import Prefs
+prefs = Prefs(root / "app.json")
+prefs.set("farewell_said", True)
+app = make_app(prefs)
+window = make_window(root, prefs)
+window.show()
+asked = []
+window.state.cloud_launch_wanted.connect(lambda *_: asked.append(True))
+window.state.discover()
+window.state.poll()
+for page in window.pages:
+    window.go(page)
+window.state.launch(["far"])
+end = time.monotonic() + 60
+while not (asked and window.state.runs_loaded) and time.monotonic() < end:
+    app.processEvents()
+    time.sleep(0.01)
+# google.cloud alone is the empty package that says which of its libraries are installed.
+heavy = ("google.cloud.", "google.auth", "google.api_core", "grpc", "torch", "wandb")
+loaded = [name for name in sys.modules if name.startswith(heavy)]
+print(json.dumps({"loaded": loaded, "asked": bool(asked), "runs": len(window.state.runs)}), flush=True)
+window.close()
+end_cloud_tasks()
+import os
+os._exit(0)
+"""
 
 
 def test_what_changes_something_asks_before_it_is_stopped(
