@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,79 @@ def test_the_record_is_what_the_events_add_up_to(store: Store) -> None:
     assert (run.state, run.cause, run.summary, len(run.attempts)) == ("cancelled", "enough", {"eval/accuracy": 0.5}, 2)
     assert run.attempts[0].handle == {"pid": 5}
     assert (run.used.preemption, run.committed_step, run.budgets.failure) == (1, 7, 1)
+
+
+RUNG = {"region": "us-central1", "machine_type": "g2", "provisioning": "spot", "max_wait_s": 60.0, "usd_per_h": 3.6}
+IN_THE_CLOUD = [
+    created("c", target="vertex", ladder=[{**RUNG, "gpu_quota": "x"}] * 2, preparation={"state": "needed"}, pace=2.0),
+    Event("c", "preparation", 2.0, data={"state": "working", "build": {"id": "b"}}),
+    Event("c", "preparation", 3.0, data={"state": "ready", "image": "i@sha256:0"}),
+    Event("c", "attempt_started", 4.0, 1, data={"region": "us-central1", "usd_per_h": 3.6, "provisioning": "spot"}),
+    Event("c", "attempt_submitted", 4.1, 1, data={"handle": {"job": "j", "region": "us-east1", "link": "http://x"}}),
+    Event("c", "out_of_sight", 5.0, cause="no network"),
+    Event("c", "in_sight", 6.0),
+    Event("c", "attempt_running", 7.0, 1, data={"running_at": 10.0}),
+    Event(
+        "c",
+        "attempt_ended",
+        20.0,
+        1,
+        "gone",
+        {"state": "failed", "counts": "capacity", "rung": 1, "cost_usd": 0.01, "scope": "stockout"},
+    ),
+    Event("c", "cancel_requested", 21.0, cause="too dear", data={"verdict": "failed", "remedy": "spend more"}),
+]
+
+
+def test_a_run_in_the_cloud_is_kept_whole(store: Store) -> None:
+    whole: RunRecord | None = None
+    for event in IN_THE_CLOUD:
+        (number,) = store.append([event])
+        whole = project(whole, replace(event, id=number))
+        assert store.run("c") == whole
+    run = store.run("c")
+    assert (run.state, run.verdict, run.remedy, run.problem) == ("cancelling", "failed", "spend more", "")
+    assert run.ladder[1].usd_per_h == 3.6 and run.rung == 1 and run.used.capacity == 1 and not run.preparing
+    (attempt,) = run.attempts
+    assert (attempt.region, attempt.link, attempt.running_at) == ("us-east1", "http://x", 10.0)
+    assert (attempt.cost_usd, attempt.scope, run.cost_usd) == (0.01, "stockout", 0.01)
+    assert run.preparation == {"state": "ready", "build": {"id": "b"}, "image": "i@sha256:0"}
+
+
+def test_a_live_attempt_costs_from_its_machine_on(store: Store) -> None:
+    store.append(IN_THE_CLOUD[:5])
+    assert store.run("c").spent_usd(1000.0) == 0.0
+    store.append(IN_THE_CLOUD[5:8])
+    assert store.run("c").spent_usd(1010.0) == pytest.approx(1.0)
+
+
+def test_a_store_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    from arrcoc_core import records, store_schema
+
+    path = tmp_path / "store.db"
+    db = sqlite3.connect(path)
+    for statement in MIGRATIONS[0]:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 1")
+    db.execute(
+        "INSERT INTO runs (id, experiment, fingerprint, code, target, state, created_at, cause, max_parallel, budgets,"
+        " used, not_before, committed_step, total_steps, estimate_low_s, estimate_high_s, base, workload, machine,"
+        " summary, version) VALUES ('old', 'e', 'f', 'c', 'local', 'running', 1, '', 1, '[20,20,3]', '[0,1,0]', 0, 5,"
+        " 9, 1, 2, 'tiny', 1, 'm', '{}', 3)"
+    )
+    db.execute(
+        "INSERT INTO attempts (run, n, state, started_at, cause, cost_usd) VALUES ('old', 1, 'running', 2, '', 0)"
+    )
+    db.commit()
+    db.close()
+    with Store(path) as store:
+        run = store.run("old")
+        assert (run.state, run.ladder, run.preparation, run.pace, run.committed_step) == ("running", (), None, 1.0, 5)
+        assert run.attempts[0] == records.AttemptRecord(1, "running", 2.0)
+        ended = Event("old", "attempt_ended", 9.0, 1, data={"state": "succeeded"})
+        store.append([ended, Event("old", "ended", 9.0, data={"state": "succeeded"})])
+        assert store.run("old").state == "succeeded"
+    assert len(store_schema.MIGRATIONS) == 2
 
 
 def test_events_read_back_as_they_were_written(store: Store) -> None:

@@ -187,6 +187,49 @@ def test_an_attempt_that_ended_before_its_number_was_known_is_closed(bench: Benc
     assert (run.state, len(run.attempts), run.attempts[0].exit_code) == ("succeeded", 1, 0)
 
 
+def test_a_trainer_has_the_environment_of_its_launch_and_not_of_its_supervisor(
+    bench: Bench, experiment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = bench.root / "training" / "train.py"
+    told = "def main():\n    print('sees', os.environ.get('CUDA_VISIBLE_DEVICES'), os.environ.get('HF_HOME'))\n"
+    source.write_text(source.read_text().replace("def main():\n", told))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    chosen = bench.launch(experiment(steps=1))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    free = bench.launch(experiment(steps=1))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")  # of the shell that the supervisor happens to be of
+    monkeypatch.setenv("HF_HOME", "/of/the/supervisor")
+    bench.until(lambda: bench.run(chosen).finished and bench.run(free).finished)
+    logs = [(bench.state / "runs" / run / "logs" / "attempt-1.log").read_text() for run in (chosen, free)]
+    assert "sees 1 None" in logs[0] and "sees None None" in logs[1]
+
+
+def test_a_run_that_cannot_be_driven_is_stopped_before_it_ends(
+    bench: Bench, experiment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = bench.launch(experiment(steps=10_000, step_s=0.02))
+    bench.until(lambda: bench.run(run_id).state == "running")
+    handle = bench.run(run_id).attempts[0].handle
+    assert handle is not None
+    target, failures = bench.supervisor.driver.targets["local"], list[int]()
+    observe = target.observe
+
+    def broken(handle: dict[str, Any]) -> Any:
+        if not failures:
+            failures.append(1)
+            raise ValueError("something is wrong")
+        return observe(handle)
+
+    monkeypatch.setattr(target, "observe", broken)
+    bench.until(lambda: bool(failures))
+    run = bench.run(run_id)
+    assert (run.state, run.verdict) == ("cancelling", "failed") and run.live_attempt is not None
+    bench.until(lambda: bench.run(run_id).finished)
+    run = bench.run(run_id)
+    assert (run.state, run.cause) == ("failed", "ValueError: something is wrong")
+    assert not alive(handle["pid"], handle["stamp"]) and run.attempts[0].exit_code in (75, -15)
+
+
 def test_a_trainer_is_no_rank_of_the_job_that_launched_it(
     bench: Bench, experiment: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

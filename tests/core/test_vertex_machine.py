@@ -274,7 +274,7 @@ def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool) -> None:
         run_state_machine_as_test(
             RunOnVertex,
             settings=settings(
-                max_examples=10_000 if full else 250,
+                max_examples=10_000 if full else 100,
                 stateful_step_count=40,
                 derandomize=True,
                 deadline=None,
