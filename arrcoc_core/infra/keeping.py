@@ -1,6 +1,8 @@
 """What it costs a month to keep what is there: dated prices, as data with their sources.
 
-Amounts are before the free tiers, which belong to a billing account and not to a project: an upper bound.
+Amounts are before the free tiers, which belong to a billing account and not to a project: an upper bound. They were
+compared on AS_OF with stored copies of the pages below, which bear no date of their own; a region that those copies
+did not show has no price here.
 """
 
 from __future__ import annotations
@@ -24,25 +26,16 @@ SOURCES: Mapping[str, str] = {
     "images": "https://cloud.google.com/artifact-registry/pricing",
     "secrets": "https://cloud.google.com/secret-manager/pricing",
 }
+_CHEAP, _USUAL = 0.020, 0.023
 STORAGE_USD_PER_GB: Mapping[str, float] = {
-    "us-central1": 0.020,
-    "us-east1": 0.020,
-    "us-east5": 0.020,
-    "us-south1": 0.020,
-    "us-west1": 0.020,
-    "europe-north1": 0.020,
-    "europe-west1": 0.020,
-    "europe-west4": 0.020,
-    "asia-east1": 0.020,
-    "asia-southeast1": 0.020,
-    "me-west1": 0.021,
-    "europe-west6": 0.025,
-    "southamerica-west1": 0.030,
-    "southamerica-east1": 0.035,
+    **dict.fromkeys(("us-central1", "us-east1", "us-east5", "us-south1", "us-west1"), _CHEAP),
+    **dict.fromkeys(("europe-north1", "europe-west1", "asia-east1"), _CHEAP),
+    **dict.fromkeys(("us-east4", "us-west2", "us-west3", "us-west4"), _USUAL),
+    **dict.fromkeys(("northamerica-northeast1", "northamerica-northeast2"), _USUAL),
+    **dict.fromkeys(("europe-central2", "europe-north2", "europe-west2", "europe-west3"), _USUAL),
+    "northamerica-south1": 0.026,
 }
 """Standard storage in a region, dollars per GiB and month."""
-STORAGE_ELSEWHERE_USD = 0.023
-"""In the regions that are not in the table."""
 IMAGES_USD_PER_GB = 0.10
 SECRET_VERSION_USD = 0.06
 _GB = 2**30
@@ -72,7 +65,9 @@ class Cost:
 def cost_of_keeping(one: Resource, world: World) -> Cost:
     """What a resource costs a month as it is now; asks for its size."""
     if isinstance(one, Bucket):
-        size, rate = one.size_bytes(world), storage_usd_per_gb(world.names.region)
+        size, rate = one.size_bytes(world), STORAGE_USD_PER_GB.get(world.names.region)
+        if rate is None:
+            return Cost(one.key, one.title, size, None, f"no price known in {world.names.region}")
         return Cost(one.key, one.title, size, size / _GB * rate, f"${rate:.3f} per GB")
     if isinstance(one, Repository):
         size = one.size_bytes(world)
@@ -80,7 +75,3 @@ def cost_of_keeping(one: Resource, world: World) -> Cost:
     if isinstance(one, Secret):
         return Cost(one.key, one.title, None, SECRET_VERSION_USD, f"${SECRET_VERSION_USD:.2f} each")
     return Cost(one.key, one.title, None, 0.0, "")
-
-
-def storage_usd_per_gb(region: str) -> float:
-    return STORAGE_USD_PER_GB.get(region, STORAGE_ELSEWHERE_USD)
