@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -23,6 +23,9 @@ PATIENCE_S = 30.0
 CALL_TIMEOUT_S = 20.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 4.0
+_BILLING = re.compile(r"billing.{0,60}(disabled|not enabled|be enabled|enabled on|not found|not open)", re.I)
+_RATE = re.compile(r"per[ _-]?(minute|second)|\b1/(min|s)/|rate limit", re.I)
+"""Quotas of calls rather than of things: "Read requests per minute", "…PerMinutePerProject", "1/min/{project}"."""
 TRANSIENT: frozenset[CloudScope] = frozenset({"unavailable", "internal", "offline"})
 
 
@@ -89,7 +92,7 @@ def translate(error: Exception, what: str = "") -> CloudError:
 def _api_error(error: Any, what: str) -> CloudError:
     from google.api_core import exceptions as api
 
-    message, reason = str(error.message or error), str(error.reason or "")
+    message, reason = _plain(str(error.message or error)), str(error.reason or "")
     held: dict[str, Any] = error.metadata or {}
     data = {key: str(value) for key, value in held.items()}
     if isinstance(error, api.ServiceUnavailable) and "Getting metadata from plugin failed" in message:
@@ -105,7 +108,7 @@ def _api_error(error: Any, what: str) -> CloudError:
             data={"service": service},
         )
     no_billing = reason in ("BILLING_DISABLED", "UREQ_PROJECT_BILLING_NOT_FOUND")
-    if no_billing or re.search(r"billing.{0,40}(disabled|not enabled|enabled on)", message, re.I):
+    if no_billing or (_BILLING.search(message) and not isinstance(error, api.NotFound)):
         return CloudError(
             f"Billing is off for this project{_of(what)}: {message}",
             scope="billing",
@@ -113,6 +116,8 @@ def _api_error(error: Any, what: str) -> CloudError:
             data=data,
         )
     if isinstance(error, api.ResourceExhausted | api.TooManyRequests):
+        if _RATE.search(" ".join((message, *data.values()))):
+            return _other(error, what, "unavailable", data)  # too many calls for this minute: passes by itself
         return CloudError(
             f"Quota{_of(what)}: {message}",
             scope="quota" if re.search("quota", message, re.I) else "unavailable",
@@ -146,7 +151,7 @@ def _revoked(error: Exception) -> CloudError:
 
 
 def _other(error: Exception, what: str, scope: CloudScope, data: dict[str, str] | None = None) -> CloudError:
-    message = str(getattr(error, "message", "") or error)
+    message = _plain(str(getattr(error, "message", "") or error))
     return CloudError(f"{what or 'Google Cloud'}: {message}", scope=scope, data=data or {})
 
 
@@ -159,9 +164,24 @@ def _of(what: str) -> str:
 
 
 def _short(error: Exception) -> str:
-    """The first line, without the representations of objects that requests puts into it."""
-    text = re.sub(r"<[^>]*>:? ?", "", str(error).strip().splitlines()[0] if str(error).strip() else "")
+    """The first line, without the representations of objects that requests and google-auth put into it."""
+    said = next(_said(error), "") or str(error)
+    text = re.sub(r"<[^>]*>:? ?", "", said.strip().splitlines()[0] if said.strip() else "")
     return text[:300] or type(error).__name__
+
+
+def _said(error: BaseException) -> Iterator[str]:
+    """The texts of an error whose arguments are texts, data, or the errors it comes from."""
+    for argument in error.args:
+        if isinstance(argument, str):
+            yield argument
+        elif isinstance(argument, BaseException):
+            yield from _said(argument)
+
+
+def _plain(message: str) -> str:
+    """The service's own words, without the request that the REST clients write before them."""
+    return re.sub(r"^(GET|POST|PUT|PATCH|DELETE) https?://\S+: ", "", message)
 
 
 def _found(pattern: str, text: str) -> str:

@@ -37,7 +37,7 @@ class Cloud:
 
     @property
     def identity(self) -> Identity:
-        return self._once("identity", lambda: find_identity(self.endpoints))
+        return self._once("identity", lambda: find_identity(self.endpoints, self.project))
 
     def jobs(self, region: str | None = None) -> Any:
         """aiplatform_v1 JobServiceClient of a region."""

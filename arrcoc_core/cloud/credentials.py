@@ -1,7 +1,13 @@
-"""Who calls: Application Default Credentials, and which command repairs them."""
+"""Who calls: Application Default Credentials, and which command repairs them.
+
+A person's credentials belong to no project. Most services answer them only when the call says whose quota it uses, and
+the project that gcloud once wrote into them may be another one, whose APIs are off: so calls name the project that is
+worked in. Service accounts have a project of their own.
+"""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 from arrcoc_core.cloud.endpoints import Endpoints
@@ -20,8 +26,11 @@ class Identity(NamedTuple):
     """E-mail address, or "" where the credentials do not tell."""
 
 
-def find_identity(endpoints: Endpoints) -> Identity:
-    """The credentials to call with; they are not tried out. CloudError with scope "auth" when there are none."""
+def find_identity(endpoints: Endpoints, project: str = "") -> Identity:
+    """The credentials to call with; they are not tried out. CloudError with scope "auth" when there are none.
+
+    `project` is the one whose quota a person's calls use; "" leaves it to the credentials.
+    """
     import google.auth
     from google.auth.exceptions import DefaultCredentialsError
 
@@ -29,14 +38,18 @@ def find_identity(endpoints: Endpoints) -> Identity:
     try:
         if endpoints.credentials is not None:
             found = _from_key(endpoints.credentials)
-            project = found.project_id
+            named = found.project_id
         else:
-            found, project = library.default(scopes=SCOPES)
+            with warnings.catch_warnings():
+                # What it warns of, credentials without a quota project, is put right below.
+                warnings.filterwarnings("ignore", message="Your application has authenticated using end user")
+                found, named = library.default(scopes=SCOPES)
+            found = _using_quota_of(found, project)
     except (DefaultCredentialsError, OSError, ValueError) as error:
         raise _no_credentials(error) from error
     if not endpoints.is_google:
         found.__class__ = _without_locations(type(found))
-    return Identity(found, project, str(getattr(found, "service_account_email", "") or ""))
+    return Identity(found, named, str(getattr(found, "service_account_email", "") or ""))
 
 
 def check_identity(identity: Identity) -> None:
@@ -47,6 +60,14 @@ def check_identity(identity: Identity) -> None:
 
     with translated("credentials"):
         identity.credentials.refresh(Request())
+
+
+def _using_quota_of(credentials: Any, project: str) -> Any:
+    """A person's credentials for calls that use the project's quota; any others as they are."""
+    from google.oauth2.credentials import Credentials
+
+    person: Any = Credentials  # untyped
+    return credentials.with_quota_project(project) if project and isinstance(credentials, person) else credentials
 
 
 def _from_key(path: str) -> Any:
