@@ -44,6 +44,20 @@ def money(dollars: float | None) -> str:
     return "under $0.01" if 0 < dollars < 0.005 else f"${dollars:.2f}"
 
 
+def money_range(low: float | None, high: float | None) -> str:
+    """ "$0.02 to $0.12", "at most $0.12" from next to nothing, and one amount where both read the same."""
+    least, most = money(low), money(high)
+    if least == most:
+        return most
+    return f"at most {most}" if least == "under $0.01" else f"{least} to {most}"
+
+
+def about_money(dollars: float) -> str:
+    """ "about $0.09"; "under $0.01" and "$0" say it themselves."""
+    said = money(dollars)
+    return f"about {said}" if abs(dollars) >= 0.005 else said
+
+
 def size(count: int | None) -> str:
     """Bytes: "0 B", "812 B", "3.4 MB", "1.2 GB", in powers of 1,000."""
     if count is None:

@@ -18,7 +18,7 @@ from arrcoc_core.errors import PlanError, TargetUnavailableError
 from arrcoc_core.estimates import BASES, Estimate, estimate, workload
 from arrcoc_core.experiment import Local, Vertex
 from arrcoc_core.facts import Check, Facts
-from arrcoc_core.formatting import UNKNOWN, duration, money
+from arrcoc_core.formatting import UNKNOWN, about_money, duration, money, money_range
 from arrcoc_core.resolved import ResolvedExperiment
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ SECRETS = {"WANDB_API_KEY": "from the environment or ~/.netrc, when the run star
 GB = 1e9
 TINY_DISK_BYTES = 0.3 * GB
 TINY_MEMORY_BYTES = 1.2 * GB
+_FIRST_SETTINGS = {
+    "vertex": "arrcoc setup   asks for the project and the region, and writes them there",
+    "": "cp .training.starter .training   and fill in the first group",
+}
 _TARGET_WORDS = {"vertex": "Vertex AI", "wandb-launch": "a W&B Launch queue"}
 
 
@@ -119,7 +123,7 @@ class Plan:
     @property
     def headline(self) -> str:
         """ "about 2 min · $0 · nothing to build"."""
-        cost = "price unknown" if self.cost_usd is None else f"{'about ' * bool(self.cost_usd)}{money(self.cost_usd)}"
+        cost = "price unknown" if self.cost_usd is None else about_money(self.cost_usd)
         return f"{_about(self.estimate)} · {cost} · {self.image}"
 
     def require(self) -> None:
@@ -196,7 +200,7 @@ class Plan:
         span = self.cost_range
         if span is None:
             return "not known: " + ("no price" if self.estimate.high_s else "nobody can say how long it takes")
-        return money(self.cost_usd) if span[0] == span[1] else f"{money(span[0])} to {money(span[1])}"
+        return money(self.cost_usd) if span[0] == span[1] else money_range(*span)
 
 
 def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
@@ -320,7 +324,7 @@ def _unavailable(resolved: ResolvedExperiment, facts: Facts, kind: str) -> Targe
         return TargetUnavailableError(
             f"{resolved.name} is to run on {words}, which needs the project and names of a .training file, and there "
             "is none.",
-            remedy=f"cp .training.starter .training   and fill in the first group; {here}",
+            remedy=f"{_FIRST_SETTINGS.get(kind, _FIRST_SETTINGS[''])}; {here}",
         )
     if kind == "vertex":
         return TargetUnavailableError(

@@ -17,7 +17,7 @@ from arrcoc_core.catalog import REGIONS, Provisioning, cost_of, regions_of
 from arrcoc_core.catalog.regions import nearest_regions
 from arrcoc_core.catalog.rules import fallback_note
 from arrcoc_core.facts import Check
-from arrcoc_core.formatting import duration, money
+from arrcoc_core.formatting import duration, money, money_range
 
 if TYPE_CHECKING:
     from arrcoc_core.estimates import Estimate
@@ -106,7 +106,7 @@ def ladder_lines(cloud: CloudPlan) -> list[str]:
     """ "1. us-central1, spot: g2-standard-8, $0.41/h, $0.10 to $0.29; waits at most 30 min"."""
     lines: list[str] = []
     for n, rung in enumerate(cloud.rungs, 1):
-        total = "" if rung.usd_low is None else f", {money(rung.usd_low)} to {money(rung.usd_high)}"
+        total = "" if rung.usd_low is None else f", {money_range(rung.usd_low, rung.usd_high)}"
         cost = "price unknown" if rung.usd_per_h is None else f"${rung.usd_per_h:.2f}/h{total}"
         wait = f"waits at most {duration(rung.max_wait_s)}"
         lines.append(f"{n}. {rung.title}: {rung.machine_type}, {cost}; {wait}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.catalog.rules import WORDS
 from arrcoc_core.cli.terminal import paint, printable
-from arrcoc_core.formatting import money
+from arrcoc_core.formatting import about_money, money
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Attempt, Run
@@ -25,7 +25,7 @@ def cloud_line(run: Run) -> str:
             parts.append(f"${attempt.usd_per_h:.2f}/h")
     cost = f"{money(run.cost_usd)} {'in all' if run.finished else 'so far'}"
     if not run.finished and run.forecast_usd is not None:
-        cost += f", about {money(run.forecast_usd)} in all"
+        cost += f", {about_money(run.forecast_usd)} in all"
     if run.max_cost_usd:
         cost += f", cancelled at {money(run.max_cost_usd)}"
     parts.append(cost)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from arrcoc_core.cli.chosen import split_sets
 from arrcoc_core.cli.terminal import confirm, paint, say, say_json
 from arrcoc_core.errors import ConfigError
-from arrcoc_core.formatting import money, plural
+from arrcoc_core.formatting import money, money_range, plural
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run, SweepRun
@@ -80,7 +80,7 @@ def _look(staged: Staged) -> bool:
 
 def _agreed(staged: Staged, name: str | None) -> bool:
     span = staged.cost_range
-    cost = "It is not known what this costs." if span is None else f"This costs {money(span[0])} to {money(span[1])}."
+    cost = "It is not known what this costs." if span is None else f"This costs {money_range(*span)}."
     caps = {plan.cloud.max_cost_usd for plan in staged.plans if plan.cloud is not None}
     if caps != {0.0} and len(caps) == 1:
         cost += f" A run is cancelled at {money(max(caps))}."

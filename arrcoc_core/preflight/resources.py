@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from arrcoc_core.facts import Check
-from arrcoc_core.formatting import money
+from arrcoc_core.formatting import money_range
 from arrcoc_core.image import find_image
 from arrcoc_core.infra.accounts import build_account, training_account
 from arrcoc_core.infra.buckets import runs_bucket, staging_bucket
@@ -80,7 +80,7 @@ def price(ground: Ground) -> Check:
     rates = sorted({f"${rung.usd_per_h:.2f}/h" for rung in cloud.rungs if rung.usd_per_h is not None})
     said = f"{' to '.join(dict.fromkeys((rates[0], rates[-1])))}" if rates else "no price known"
     if span is not None:
-        said += f", {money(span[0])} to {money(span[1])} in all"
+        said += f", {money_range(*span)} in all"
     said += f"; prices of {cloud.price_date}, {cloud.price_source}"
     if cloud.price_problem:
         return Check("price", False, f"{said}: {cloud.price_problem}", "arrcoc costs --refresh", unknown=True)

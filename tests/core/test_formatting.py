@@ -7,7 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from arrcoc_core.formatting import ago, duration, literal, metric, money, number, percent, plural, points
+from arrcoc_core.formatting import (
+    about_money,
+    ago,
+    duration,
+    literal,
+    metric,
+    money,
+    money_range,
+    number,
+    percent,
+    plural,
+    points,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +43,10 @@ def test_duration(seconds: float | None, long: str, short: str) -> None:
 
 def test_money_percent_points() -> None:
     assert [money(value) for value in (0, 0.001, 0.09, 13.2, None)] == ["$0", "under $0.01", "$0.09", "$13.20", "—"]
+    assert [about_money(value) for value in (0, 0.001, 0.09)] == ["$0", "under $0.01", "about $0.09"]
+    assert money_range(0.02, 0.12) == "$0.02 to $0.12"
+    assert money_range(0.001, 0.12) == "at most $0.12"
+    assert money_range(0.001, 0.002) == "under $0.01"
     assert percent(0.98425) == "98.4 %"
     assert percent(math.nan) == "nan"
     assert points(-0.012) == "-1.2 points"
