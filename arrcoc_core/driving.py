@@ -145,8 +145,12 @@ class Driver:
     def _cleared(self, run: RunRecord) -> Observation | None:
         if not run.ladder:
             return None
-        verdict = Verdict(run.verdict, run.cause, run.remedy)
-        return self._target(run).clear(self._request(run), run.id, run.preparation or {}, verdict)
+        held = dict(run.preparation or {})
+        build = held.get("build")
+        others = [one.preparation for one in self.store.runs(active=True) if one.id != run.id and one.preparing]
+        if any(other is not None and other.get("build") == build for other in others):
+            held.pop("build", None)  # another run waits for the same image
+        return self._target(run).clear(self._request(run), run.id, held, Verdict(run.verdict, run.cause, run.remedy))
 
     # Acting
 

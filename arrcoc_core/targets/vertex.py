@@ -8,6 +8,8 @@ that is held by conditional writes in the run's folder, not by anybody's memory:
     attempts/<n>/claim.json    which job trains attempt n. Each job creates it, or exits with code 76. A driver that
                                finds no job creates it itself ("closed"): a job that turns up later finds it taken.
     attempts/<n>/stopped.json  why a driver stopped this attempt although the run goes on.
+    attempts/<n>/ended.json    what there was when attempt n ended, by whoever saw that first: a machine that comes
+                               later, when there is more, still concludes the same.
     stop.json                  the run is over: no driver submits anything any more.
 
 Submitting: fence; look for a job with the attempt's labels; create, once; where the answer is lost, look again. An
@@ -19,10 +21,7 @@ A handle holds all that observing needs, so that a run goes on with the endpoint
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -35,6 +34,7 @@ from arrcoc_core.observing import Observation, Preparation
 from arrcoc_core.targets import AttemptKey, Handle, JobRequest, StoppedError, UnseenError, Verdict
 from arrcoc_core.targets.local import log_path, read_lines
 from arrcoc_core.targets.vertex_logs import AttemptLog
+from arrcoc_core.targets.vertex_owner import owner
 from arrcoc_core.targets.vertex_prepare import prepare
 from arrcoc_core.targets.vertex_services import GoogleServices, JobView, Services, labels_of
 from arrcoc_core.targets.vertex_states import ENDED, JOB_STATES, end_of
@@ -78,8 +78,10 @@ class VertexTarget:
         if job is None:
             if services.read(key.run_id, _claim(key.n)) is not None:
                 raise CloudError(f"attempt {key.n} was closed by another machine", scope="conflict")
+            if services.read(key.run_id, _fence(key.n + 1)) is not None:
+                raise CloudError(f"another machine is at attempt {key.n + 1} already", scope="conflict")
             job = self._create(services, request, key, rung)
-        return self._handle(services, request, key, job)
+        return self._taken(services, request, key, job)
 
     def find(self, request: JobRequest, key: AttemptKey) -> Handle | None:
         services = self._services(request.plan["cloud"])
@@ -88,7 +90,7 @@ class VertexTarget:
         regions = [here] if fence is None else list(dict.fromkeys([*fence.content["regions"], here]))
         job = self._search(services, key, regions)
         if job is not None:
-            return self._handle(services, request, key, job)
+            return self._taken(services, request, key, job)
         if fence is not None:
             age = self._clock() - float(fence.content["at"])
             mine = fence.content["owner"] == owner(request.directory)
@@ -99,7 +101,7 @@ class VertexTarget:
             job = self._search(services, key, regions)
             if job is None:
                 raise UnseenError(f"attempt {key.n} is claimed by a job that is not listed yet")
-            return self._handle(services, request, key, job)
+            return self._taken(services, request, key, job)
         return None
 
     def _take_fence(self, services: Services, directory: Path, key: AttemptKey, region: str) -> list[str]:
@@ -157,6 +159,13 @@ class VertexTarget:
         claim = services.read(key.run_id, _claim(key.n))
         return claim is not None and claim.content.get("job") == CLOSED
 
+    def _taken(self, services: Services, request: JobRequest, key: AttemptKey, job: JobView) -> Handle:
+        """The job's handle. Where the run was stopped meanwhile, whoever did may have looked before the job was there:
+        either they have seen it, or their word is seen here."""
+        if JOB_STATES.get(job.state) not in (*ENDED, "stopping") and services.read(key.run_id, "stop.json") is not None:
+            services.cancel_job(job.name)
+        return self._handle(services, request, key, job)
+
     def _handle(self, services: Services, request: JobRequest, key: AttemptKey, job: JobView) -> Handle:
         cloud = request.plan["cloud"]
         rungs: list[Mapping[str, Any]] = cloud["rungs"]
@@ -191,6 +200,15 @@ class VertexTarget:
     # Observing
 
     def observe(self, handle: Handle) -> Observation:
+        try:
+            return self._observe(handle)
+        except OSError as error:  # this machine's trouble: the job goes on
+            raise UnseenError(
+                f"what the job leaves cannot be kept here: {error}",
+                remedy=f"Make room for, and in, {handle['directory']}; the job goes on meanwhile.",
+            ) from error
+
+    def _observe(self, handle: Handle) -> Observation:
         if _thrown_away(handle["cloud"]):
             return Observation("ended", scope="stopped", verdict="failed", reason="its sandbox was thrown away")
         services = self._services(handle["cloud"])
@@ -233,13 +251,19 @@ class VertexTarget:
         with suppress(CloudError):  # the log is for people: the end is reported without it
             self._log(handle).update(services, job, ended=True)
         claim = services.read(run_id, _claim(n))
+        holder = None if claim is None else claim.content.get("job")
+        if holder not in (None, CLOSED, job.id):
+            other = self._search(services, AttemptKey(run_id, n), self._regions(services, AttemptKey(run_id, n), job))
+            if other is not None and other.id == holder and other.name != job.name:
+                return self._observe({**handle, "job": other.name, "region": other.region})
         told = services.read(run_id, f"attempts/{n}/exit.json")
+        committed_step, done = self._left(services, run_id, n, directory)
         seen = end_of(
             job,
             None if told is None else told.content,
-            had_machine=claim is not None and claim.content.get("job") == job.id,
-            committed_step=services.committed_step(run_id),
-            done=(directory / "result" / "DONE").exists(),
+            had_machine=holder == job.id,
+            committed_step=committed_step,
+            done=done,
         )
         if seen.scope != "stopped":
             return seen
@@ -252,6 +276,29 @@ class VertexTarget:
         if stop is not None:
             return replace(seen, verdict=str(stop.content["verdict"]), reason=str(stop.content["cause"]))
         return replace(seen, verdict="cancelled", reason="its job was cancelled from outside (the console, gcloud)")
+
+    def _left(self, services: Services, run_id: str, n: int, directory: Path) -> tuple[int, bool]:
+        """The newest committed step, and whether the result was complete, when attempt n ended."""
+        name, done = f"attempts/{n}/ended.json", (directory / "result" / "DONE").exists()
+        try:
+            found = services.read(run_id, name)
+            if found is None:
+                step = services.committed_step(run_id)
+                content = {"committed_step": step, "done": done, "by": owner(directory)}
+                if services.put_new(run_id, name, content):
+                    return step, done
+                found = services.read(run_id, name)
+        except CloudError as error:
+            if error.scope != "not-found":
+                raise
+            return -1, done  # the bucket is gone, and with it whatever could be gone on from
+        if found is None:
+            raise UnseenError(f"the end of attempt {n} is being written down")
+        return int(found.content["committed_step"]), bool(found.content["done"])
+
+    def _regions(self, services: Services, key: AttemptKey, job: JobView) -> list[str]:
+        fence = services.read(key.run_id, _fence(key.n))
+        return list(dict.fromkeys([*(fence.content["regions"] if fence is not None else ()), job.region]))
 
     def logs(self, handle: Handle, cursor: int) -> tuple[list[str], int]:
         return read_lines(log_path(Path(handle["directory"]), int(handle["n"])), cursor)
@@ -267,6 +314,9 @@ class VertexTarget:
             content = {"stop": stop, "at": self._clock(), "by": owner(Path(handle["directory"]))}
             services.put_new(handle["run"], f"attempts/{handle['n']}/stopped.json", content)
         services.cancel_job(handle["job"])
+        for job in services.list_jobs(handle["region"], labels_of(handle["run"], int(handle["n"]))):
+            if job.name != handle["job"] and JOB_STATES.get(job.state, "unknown") not in (*ENDED, "stopping"):
+                services.cancel_job(job.name)  # submitted by a machine that had lost its fence, see `_ended`
 
     def clear(self, request: JobRequest, run_id: str, held: Mapping[str, Any], verdict: Verdict) -> Observation:
         cloud = request.plan["cloud"]
@@ -275,7 +325,7 @@ class VertexTarget:
         services = self._services(cloud)
         _say_stopped(services, run_id, verdict)
         build = held.get("build")
-        if build and held.get("state") != "ready" and not held.get("shared"):
+        if build and held.get("state") != "ready":
             services.cancel_build(dict(build))
         left = [
             job
@@ -306,24 +356,6 @@ class VertexTarget:
         if key not in self._logs:
             self._logs[key] = AttemptLog(Path(handle["directory"]), key[1])
         return self._logs[key]
-
-
-def owner(directory: Path) -> str:
-    """Who drives the runs of this state folder: the machine's name and a mark kept in the folder."""
-    state = directory.parents[1]
-    file = state / "owner"
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        partial = file.with_name(f"owner.{os.getpid()}.partial")
-        partial.write_text(f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", encoding="utf-8")
-        try:
-            os.link(partial, file)  # the first one stays
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
-        return file.read_text(encoding="utf-8")
 
 
 def _say_stopped(services: Services, run_id: str, verdict: Verdict) -> None:

@@ -273,6 +273,22 @@ def test_a_cancel_at_any_time_leaves_nothing(machine: Machine, when: int) -> Non
     assert world.live("r") == [] and not [build for build in world.builds if build.state == "working"]
 
 
+def test_a_cancel_leaves_the_build_that_another_run_waits_for(machine: Machine) -> None:
+    from arrcoc_core.records import Event
+
+    world = machine.world
+    for run_id in ("r", "s"):
+        machine.launch(run_id)
+    for _ in range(4):
+        machine.step()
+    machine.store.append([Event("r", "cancel_requested", world.now, cause="enough")])
+    for _ in range(4):
+        machine.step()
+    assert machine.run("r").state == "cancelled" and [build.state for build in world.builds] == ["working"]
+    drive(machine, "s")
+    assert machine.run("s").state == "succeeded" and len(world.builds) == 1
+
+
 def test_two_machines_drive_one_run_and_exactly_one_acts(make: Make) -> None:
     world = World()
     one, other = make(world, "a"), make(world, "b")

@@ -32,14 +32,11 @@ HARD = ("auth", "quota", "permission", "invalid")
 
 
 class RunOnVertex(RuleBasedStateMachine):
-    folder: ClassVar[Path]
     shared: ClassVar[list[Machine]]
-    count: ClassVar[int] = 0
+    id = "r"
 
     def __init__(self) -> None:
         super().__init__()
-        RunOnVertex.count += 1
-        self.id = f"r{RunOnVertex.count}"
         self.world = World()
         self.machines: list[Machine] = []
         self.excuse = False
@@ -59,9 +56,7 @@ class RunOnVertex(RuleBasedStateMachine):
         self.cap = cap
         self.machines = self.shared[: 1 + two]
         for machine in self.machines:
-            machine.world = self.world
-            machine.start()
-            machine.said.clear()
+            machine.reset(self.world)
             machine.launch(self.id, budgets=budgets, max_cost_usd=cap, max_wait_s=300.0)
 
     # The driver
@@ -74,7 +69,7 @@ class RunOnVertex(RuleBasedStateMachine):
             attempt = machine.run(self.id).live_attempt
             known = attempt is not None and attempt.running_at is not None
             clean = not self.world.faults and self.world.dark is None
-            machine.step(self.id)
+            machine.step()
             if clean and known and self.cap and self.spent() >= self.cap and self.trains():
                 run = machine.run(self.id)
                 assert run.finished or run.state == "cancelling", run
@@ -208,7 +203,7 @@ class RunOnVertex(RuleBasedStateMachine):
         world.create_scope.clear()
         for _ in range(700):
             for machine in self.machines:
-                machine.step(self.id)
+                machine.step()
             world.now += 20.0
             self.a_healthy_world_goes_on()
             self.never_two_train()
@@ -268,7 +263,6 @@ class RunOnVertex(RuleBasedStateMachine):
 
 @pytest.mark.timeout(7200)
 def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool) -> None:
-    RunOnVertex.folder = tmp_path
     RunOnVertex.shared = [Machine(tmp_path / name, World()) for name in "ab"]
     try:
         run_state_machine_as_test(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ class Machine:
             clock=lambda: self.world.now,
         )
 
+    def reset(self, world: World) -> None:
+        """Another world, and no run of the one before: what follows is the same whatever was before."""
+        with self.store.writing() as db:
+            for table in ("events", "runs", "attempts"):
+                db.execute(f"DELETE FROM {table}")
+        shutil.rmtree(self.state / "runs", ignore_errors=True)
+        self.world = world
+        self.said.clear()
+        self.start()
+
     def launch(self, run_id: str, **how: Any) -> None:
         created = created_data(**how)
         directory = self.state / "runs" / run_id
@@ -49,8 +60,8 @@ class Machine:
         (directory / "experiment.json").write_text("{}")
         self.store.append([Event(run_id, "created", self.world.now, data=created)])
 
-    def step(self, only: str = "") -> None:
-        for run in self.store.runs(active=True, prefix=only):
+    def step(self) -> None:
+        for run in self.store.runs(active=True):
             try:
                 self.driver.drive(run)
             except Killed:
