@@ -251,7 +251,7 @@ def _view(job: Any, region: str) -> JobView:
     return JobView(
         name=str(job.name),
         region=region,
-        state=str(job.state.name),
+        state=str(getattr(job.state, "name", job.state)),  # a state that is newer than the library is a number
         created_at=_seconds(job.create_time) or 0.0,
         started_at=_seconds(job.start_time),
         ended_at=_seconds(job.end_time),

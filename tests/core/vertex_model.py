@@ -92,6 +92,8 @@ class World:
     dark: CloudScope | None = None
     """Every call fails like this."""
     was_late: bool = False
+    between: Callable[[], None] | None = None
+    """What happens before each call of one machine: the other machine acts, for one."""
 
     # What jobs do, when told
 
@@ -99,7 +101,8 @@ class World:
         """It gets its machine, and its trainer claims the attempt."""
         job.state, job.started_at = "JOB_STATE_RUNNING", self.now
         claim = self.objects.get((job.run, f"attempts/{job.n}/claim.json"))
-        later = any(
+        stopped = (job.run, "stop.json") in self.objects
+        later = stopped or any(
             run == job.run and name.endswith("/fence.json") and int(name.split("/")[1]) > job.n
             for run, name in self.objects
         )
@@ -151,6 +154,10 @@ class World:
     # Calls
 
     def _call(self, act: Callable[[], Any]) -> Any:
+        between, self.between = self.between, None
+        if between is not None:
+            between()
+            self.between = between
         self.calls += 1
         fault = self.faults.pop(0) if self.faults else None
         if self.at_call is not None and self.at_call[0] == self.calls:
