@@ -55,7 +55,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _report(error: Exception) -> int:
-    from arrcoc_core.cli.terminal import paint
+    from arrcoc_core.cli.terminal import as_typed, paint
     from arrcoc_core.errors import ArrcocError, render
 
     if os.environ.get("ARRCOC_DEBUG"):
@@ -65,7 +65,7 @@ def _report(error: Exception) -> int:
     sys.stdout.flush()
     label = paint("error", "bad", sys.stderr)
     if isinstance(error, ArrcocError):
-        sys.stderr.write(f"{label}: {render(error)}\n")
+        sys.stderr.write(f"{label}: {as_typed(render(error))}\n")
         return error.exit_code
     sys.stderr.write(
         f"{label}: {type(error).__name__}: {error}\n"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from arrcoc_core.cli.terminal import confirm, paint, say
+from arrcoc_core.cli.terminal import as_typed, confirm, paint, say
 from arrcoc_core.infra.events import Fix, Problem
 
 
@@ -29,7 +29,7 @@ def ask(question: str, default: str = "") -> str:
 
 def show_problem(problem: Problem) -> None:
     sys.stdout.flush()
-    sys.stderr.write(f"{paint('error', 'bad', sys.stderr)}: {problem.to_text()}\n")
+    sys.stderr.write(f"{paint('error', 'bad', sys.stderr)}: {as_typed(problem.to_text())}\n")
     sys.stderr.flush()
 
 

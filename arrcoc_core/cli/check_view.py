@@ -25,5 +25,8 @@ def row_text(check: Check) -> str:
     lines = [f"  {mark} {check.name:<{NAME_WIDTH}} {printable(check.detail)}"]
     if not check.ok and check.remedy:
         indent = " " * (8 + NAME_WIDTH)
-        lines += [f"{indent}→ {printable(line)}" for line in check.remedy.splitlines()]
+        under = False
+        for line in check.remedy.splitlines():
+            lines.append(f"{indent}{'    ' if under else '→ '}{printable(line)}")
+            under = line.endswith(":")  # "Link one of them:", and its command on the next line
     return "\n".join(lines)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from arrcoc_core.cli.terminal import finite, height, is_tty, paint, printable, say, shorten, width
@@ -18,6 +20,10 @@ from arrcoc_core.infra.events import BUSY, TONES, Event
 _REDRAW_S = 0.1
 _SLOW_S = 0.05
 """Shorter durations are not worth a number."""
+
+
+_BEFORE_DETAIL = 22
+"""Columns of a row besides its title and its detail."""
 
 
 def say_event(value: dict[str, Any]) -> None:
@@ -85,23 +91,39 @@ class LiveRows:
             titles = max((len(event.title) for event in self._events.values()), default=0)
             return [self._line(event, titles) for event in self._events.values()]
 
+    def _wrapped(self, columns: int) -> list[str]:
+        """The rows with nothing cut off: what is too long goes on under its own column."""
+        with self._lock:
+            titles = max((len(event.title) for event in self._events.values()), default=0)
+            room = max(20, columns - 1 - _BEFORE_DETAIL - titles)
+            lines: list[str] = []
+            for event in self._events.values():
+                first, *more = textwrap.wrap(_detail(event), room, break_on_hyphens=False) or [""]
+                lines.append(self._line(replace(event, detail=first), titles))
+                lines += [" " * (_BEFORE_DETAIL + titles) + line for line in more]
+            return lines
+
     def _line(self, event: Event, titles: int) -> str:
         seconds = time.monotonic() - self._at[event.resource] if event.state in BUSY else event.seconds
         took = "" if event.state == "waiting" or seconds < _SLOW_S else f"{seconds:.1f} s"
         state = paint(f"{event.state:<9}", TONES[event.state])
-        detail = printable(event.detail.splitlines()[0]) if event.detail else ""
-        return f"{state}  {event.title:<{titles}}  {took:>7}  {detail}".rstrip()
+        return f"{state}  {event.title:<{titles}}  {took:>7}  {_detail(event)}".rstrip()
 
     def _redraw(self) -> None:
         while not self._stop.wait(_REDRAW_S):
             self._draw()
 
     def _draw(self, *, whole: bool = False) -> None:
-        lines = self.lines() + (self._below() if self._below is not None else [])
         columns = width()
+        lines = self._wrapped(columns) if whole else self.lines()
+        lines += self._below() if self._below is not None else []
         if not whole:
             lines = [shorten(line, columns - 1) for line in lines[: height() - 2]]
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
         sys.stdout.write(up + "\x1b[J" + "".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
         self._drawn = len(lines)
+
+
+def _detail(event: Event) -> str:
+    return printable(event.detail.splitlines()[0]) if event.detail else ""

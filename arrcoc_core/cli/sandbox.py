@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cli.terminal import paint, say, say_json
+from arrcoc_core.cli.terminal import Typed, paint, say, say_json
 
 if TYPE_CHECKING:
     from arrcoc_core.sandbox import Sandbox
@@ -38,6 +38,7 @@ def enter() -> Sandbox:
 
     folder = sandbox_folder()
     made = start(folder)
+    Typed.sandbox = True
     os.environ["ARRCOC_CLOUD_ENDPOINTS"] = str(folder)
     # No proxy stands between this machine and itself.
     os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY", ""), "127.0.0.1")))

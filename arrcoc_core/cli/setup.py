@@ -62,8 +62,13 @@ def _run(world: World, arguments: argparse.Namespace, asks: bool) -> int:
         view.resume()
         return answer
 
-    with view:
-        outcome = run_setup(world, dry_run=arguments.dry_run, on_event=view.tell, proceed=proceed)
+    try:
+        with view:
+            outcome = run_setup(world, dry_run=arguments.dry_run, on_event=view.tell, proceed=proceed)
+    except KeyboardInterrupt:
+        if not arguments.json:
+            say("\nInterrupted. What is made stays: arrcoc setup   makes the rest.")
+        raise
     if arguments.json:
         say_event(_done(outcome, arguments.dry_run))
     else:

@@ -60,6 +60,8 @@ def teardown(arguments: argparse.Namespace) -> int:
     if problem is not None:
         return _refused(problem_of(problem, world), arguments.json)
     if live:
+        if not arguments.json:
+            say("Cancelling, and waiting until they have ended …", flush=True)
         _cancel(world, live)
     return _remove(world, arguments)
 
@@ -68,8 +70,13 @@ def _remove(world: World, arguments: argparse.Namespace) -> int:
     from arrcoc_core.infra.teardown import STAYS, run_teardown
 
     view = LiveRows(as_json=arguments.json)
-    with view:
-        outcome = run_teardown(world, with_checkpoints=arguments.with_checkpoints, on_event=view.tell)
+    try:
+        with view:
+            outcome = run_teardown(world, with_checkpoints=arguments.with_checkpoints, on_event=view.tell)
+    except KeyboardInterrupt:
+        if not arguments.json:
+            say("\nInterrupted. What is removed is gone: arrcoc teardown   lists the rest.")
+        raise
     removed, kept, failed = outcome.count("removed"), outcome.count("kept"), len(outcome.failed)
     if arguments.json:
         say_event(_done(removed, kept, failed))

@@ -39,6 +39,7 @@ STATE_STYLES = {
 BARS = "▁▂▃▄▅▆▇█"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_TO_THE_CLOUD = re.compile(r"\barrcoc (?=(?:adopt|infra|launch|plan|setup|teardown|watch)\b)")
 _PAINT = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -152,16 +153,28 @@ def dash(value: object) -> str:
     return UNKNOWN if value is None or value == "" else printable(str(value))
 
 
+class Typed:
+    """How the person has called: what they are told to type next must go to the same place."""
+
+    sandbox = False
+    """`arrcoc --sandbox …`"""
+
+
+def as_typed(text: str) -> str:
+    """`text` with its commands for the cloud as they have to be typed: "arrcoc --sandbox setup" in the sandbox."""
+    return _TO_THE_CLOUD.sub("arrcoc --sandbox ", text) if Typed.sandbox else text
+
+
 def say(text: str = "", *, flush: bool = False) -> None:
     """One line, or several, to standard output; `flush` shows them at once, also in a pipe."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(as_typed(text) + "\n")
     if flush:
         sys.stdout.flush()
 
 
 def say_json(value: Any) -> None:
     """The value as JSON for a program: two spaces of indentation, non-finite numbers as null."""
-    say(json.dumps(finite(value), indent=2, ensure_ascii=False, default=str))
+    sys.stdout.write(json.dumps(finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def finite(value: Any) -> Any:

@@ -59,3 +59,12 @@ def test_what_files_say_cannot_steer_the_terminal() -> None:
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say_json({"loss": math.nan, "rows": (1, math.inf)})
     assert json.loads(capsys.readouterr().out) == {"loss": None, "rows": [1, None]}
+
+
+def test_what_to_type_next_stays_in_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Next: arrcoc plan NAME, arrcoc launch NAME; arrcoc sandbox stop, arrcoc monitor NAME"
+    assert terminal.as_typed(said) == said
+    monkeypatch.setattr(terminal.Typed, "sandbox", True)
+    assert terminal.as_typed(said) == (
+        "Next: arrcoc --sandbox plan NAME, arrcoc --sandbox launch NAME; arrcoc sandbox stop, arrcoc monitor NAME"
+    )

@@ -129,17 +129,17 @@ def test_a_large_base_needs_room_for_its_download_once(facts: Facts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compute", "reason"),
+    ("compute", "first", "reason"),
     [
-        (Vertex(gpu="A100"), "GCP_PROJECT_ID in .training is empty"),
-        (WandbLaunch(queue="q", vertex=Vertex(gpu="A100")), "not through a queue"),
+        (Vertex(gpu="A100"), "arrcoc setup", "GCP_PROJECT_ID in .training is empty"),
+        (WandbLaunch(queue="q", vertex=Vertex(gpu="A100")), "cp .training.starter .training", "not through a queue"),
     ],
 )
-def test_a_cloud_target_says_what_to_do(project: Path, compute: Vertex | WandbLaunch, reason: str) -> None:
+def test_a_cloud_target_says_what_to_do(project: Path, compute: Vertex | WandbLaunch, first: str, reason: str) -> None:
     experiment = Experiment(name="far", compute=compute)
     with pytest.raises(TargetUnavailableError) as raised:
         plan(experiment)
-    assert "cp .training.starter .training" in raised.value.remedy
+    assert first in raised.value.remedy
     (project / ".training").write_text("PROJECT_NAME=mine\n")
     for act in (plan, launch):
         with pytest.raises(TargetUnavailableError, match=reason) as raised:
