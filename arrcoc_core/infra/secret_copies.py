@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cloud.calling import TRANSIENT, call
-from arrcoc_core.cloud.names import OWNER_LABEL, SECRET_KEYS
+from arrcoc_core.cloud.names import SECRET_KEYS
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.events import Fix, Problem
 from arrcoc_core.infra.keys import LOGINS, TITLES, LocalKey
@@ -185,9 +185,9 @@ def secrets(world: World) -> tuple[Secret, ...]:
 
 
 def own_secrets(world: World) -> list[Secret]:
-    """Every secret of the project with our label."""
+    """Every secret of the project with our label; a project has few, and what is ours is decided here."""
     known = {one.where(world): one for one in secrets(world)}
-    request = {"parent": world.project_path, "filter": f"labels.{OWNER_LABEL}={world.names.owner}"}
+    request = {"parent": world.project_path}
     ours: list[Secret] = []
     for one in listed(world.cloud.secrets().list_secrets, request=request):
         if stranger(one.labels, world):
