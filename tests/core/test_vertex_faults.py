@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -319,6 +320,29 @@ def test_two_machines_drive_one_run_and_exactly_one_acts(make: Make) -> None:
         assert run.state == "succeeded" and len(run.attempts) == 3, machine.said
     fences = [found.content["owner"] for (_, name), found in world.objects.items() if name.endswith("fence.json")]
     assert len(fences) == 3
+
+
+def test_two_machines_that_submit_at_the_same_moment_make_one_job(make: Make) -> None:
+    world = World(images={"tag"})
+    one, other = make(world, "a"), make(world, "b")
+    one.launch("r")
+    other.launch("r")
+    create, inside = world.create_job, list[int]()
+
+    def meanwhile(*arguments: Any) -> Any:
+        if not inside:  # the other one takes all its steps between this one's last look and its request
+            inside.append(1)
+            for _ in range(6):
+                other.step()
+        return create(*arguments)
+
+    world.create_job = meanwhile  # pyright: ignore[reportAttributeAccessIssue]
+    for _ in range(4):
+        one.step()
+    assert len(world.jobs) == 1 and inside
+    drive(other, "r")
+    drive(one, "r")
+    assert [machine.run("r").state for machine in (one, other)] == ["succeeded", "succeeded"] and len(world.jobs) == 1
 
 
 def killed(*_: object) -> None:
