@@ -92,13 +92,20 @@ class Names:
 
 
 def _bucket(name: str) -> str:
-    """At most 63 of [a-z0-9-]; what is cut off is hashed, so that two long names stay two."""
-    return _short(name, 63)
+    """At most 63 of [a-z0-9-]; what is cut off is hashed, so that two long names stay two.
+
+    A project may be called after Google, a bucket may not: "goog" and its like are left out, and hashed, too.
+    """
+    plain = re.sub(r"g[o0]{2}g(?:[l1]e)?", "g", name.lower())
+    return _short(name, 63) if plain == name.lower() else f"{_short(plain, 56)}-{_mark(name)}"
 
 
 def _short(name: str, limit: int) -> str:
     plain = re.sub(r"[^a-z0-9-]+", "-", name.lower())
     if len(plain) <= limit:
         return plain.strip("-")
-    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
-    return f"{plain[: limit - 7].strip('-')}-{mark}"
+    return f"{plain[: limit - 7].strip('-')}-{_mark(name)}"
+
+
+def _mark(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:6]

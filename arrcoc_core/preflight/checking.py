@@ -37,6 +37,9 @@ _STEPS: Mapping[str, tuple[tuple[str, ...], Look]] = {
 
 CHECKS = tuple(_STEPS)
 
+_LONGER = {"GPU quota": 3}
+"""Rows with more time than others: Google lists every quota of Vertex AI in every region, a page after the other."""
+
 ESSENTIAL = ("credentials", "project")
 """Rows that have to be known, too: without them a launch could only fail later."""
 
@@ -89,9 +92,13 @@ def preflight(
 ) -> Preflight:
     """Look at everything that a plan for the cloud needs, in parallel; `on_check` gets each row, in order.
 
-    `limit_s` is how long each row may take. Nothing is created. ConfigError where the endpoints cannot be read.
+    `limit_s` is how long each row may take, a few of them longer. Nothing is created. ConfigError where the endpoints
+    cannot be read.
     """
     ground = Ground.of(plan, settings)
-    steps = [Step(name, needs, partial(look, ground), limit_s) for name, (needs, look) in _STEPS.items()]
+    steps = [
+        Step(name, needs, partial(look, ground), limit_s * _LONGER.get(name, 1))
+        for name, (needs, look) in _STEPS.items()
+    ]
     rows = run_steps(steps, on_check)
     return Preflight(plan.experiment, rows, ground.found)
