@@ -27,7 +27,9 @@ _FLASHES_S = 0.95  # what took less has no duration worth reading
 
 
 class ResourceLine(QFrame):
-    """One row."""
+    """One row. `fix_wanted` carries the Fix a person wants run."""
+
+    fix_wanted = Signal(object)
 
     def __init__(self, row: ResourceRow, *, compact: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,7 +50,7 @@ class ResourceLine(QFrame):
         keep.setRetainSizeWhenHidden(not compact)
         self.console.setSizePolicy(keep)
         self.console.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self.row.console)))
-        self.trouble = TroubleView()
+        self.trouble: TroubleView | None = None
         line = QHBoxLayout()
         line.setSpacing(theme().px(12))
         line.addWidget(self.mark)
@@ -56,11 +58,10 @@ class ResourceLine(QFrame):
         line.addWidget(self.detail, stretch=1)
         line.addWidget(self.took)
         line.addWidget(self.console)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(theme().px(4))
-        column.addLayout(line)
-        column.addWidget(self.trouble)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(theme().px(4))
+        self._column.addLayout(line)
         themes().changed.connect(self._restyle)
         self._restyle()
         self.show_row(row)
@@ -74,9 +75,23 @@ class ResourceLine(QFrame):
         self.console.setVisible(bool(row.console))
         self.console.setToolTip(row.console)
         self.console.setAccessibleName(f"Open {row.title} in the console")
-        self.trouble.show_trouble(row.trouble)
+        self._show_trouble(row)
         self.setAccessibleName(row.in_words())
         self.tick()
+
+    def _show_trouble(self, row: ResourceRow) -> None:
+        """Below the line; what only could be done is told in another tone than what failed."""
+        calm = row.state != "failed"
+        if self.trouble is not None and (row.trouble is None or self.trouble.calm != calm):
+            self.trouble.hide()
+            self.trouble.deleteLater()
+            self.trouble = None
+        if row.trouble is not None and self.trouble is None:
+            self.trouble = TroubleView(calm=calm)
+            self.trouble.fix_wanted.connect(self.fix_wanted)
+            self._column.addWidget(self.trouble)
+        if self.trouble is not None:
+            self.trouble.show_trouble(row.trouble)
 
     def tick(self) -> None:
         took = self.row.took(time.monotonic()) if self.row.state != "waiting" else None
@@ -128,7 +143,7 @@ class ResourceList(Card):
         shown = self.lines_by_key.get(row.key)
         if shown is None:
             shown = ResourceLine(row, compact=self._compact)
-            shown.trouble.fix_wanted.connect(self.fix_wanted)
+            shown.fix_wanted.connect(self.fix_wanted)
             self.lines_by_key[row.key] = shown
             self.lines.addWidget(shown)
         else:

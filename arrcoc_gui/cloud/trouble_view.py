@@ -17,10 +17,12 @@ class TroubleView(QFrame):
 
     fix_wanted = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, calm: bool = False) -> None:
+        """`calm`: something one may do, not something that went wrong."""
         super().__init__(parent)
         self.trouble: Trouble | None = None
-        self.setProperty("look", "banner")
+        self.calm = calm
+        self.setProperty("look", "notice" if calm else "banner")
         self._column = QVBoxLayout(self)
         self._column.setSpacing(theme().px(6))
         edge = theme().px(10)
@@ -39,7 +41,7 @@ class TroubleView(QFrame):
         self.setAccessibleName(trouble.as_text())
         head = QHBoxLayout()
         head.setSpacing(theme().px(8))
-        message = text_label(trouble.message, "bad")
+        message = text_label(trouble.message, "" if self.calm else "bad")
         head.addWidget(message, stretch=1)
         head.addWidget(self._copy("Copy all", trouble.as_text(), "Copy the error and its repair"))
         head.setAlignment(message, Qt.AlignmentFlag.AlignVCenter)

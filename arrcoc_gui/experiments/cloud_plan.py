@@ -13,8 +13,8 @@ from arrcoc_core.formatting import UNKNOWN, duration, money, plural
 from arrcoc_gui.cloud.trouble import fixes_of
 from arrcoc_gui.widgets.plain_table import Cell, TableRow
 
-LADDER_HEADERS = ("", "Region", "Machine", "How", "Waits at most", "An hour", "Whole run")
-LADDER_RIGHT = frozenset({4, 5, 6})
+LADDER_HEADERS = ("", "Region", "Machine", "How", "Waits at most", "Whole run")
+LADDER_RIGHT = frozenset({4, 5})
 WORDS = {"spot": "spot", "flex": "flex start", "on-demand": "on demand"}
 
 
@@ -102,6 +102,7 @@ class CloudPlanView:
             low, high = rung.get("usd_low"), rung.get("usd_high")
             whole = UNKNOWN if low is None or high is None else f"{money(low)} to {money(high)}"
             hour = rung.get("usd_per_h")
+            how = WORDS.get(str(rung.get("provisioning")), str(rung.get("provisioning")))
             rows.append(
                 TableRow(
                     f"{number}",
@@ -109,9 +110,8 @@ class CloudPlanView:
                         Cell(f"{number}.", "muted"),
                         Cell(str(rung.get("region", "")), bold=True),
                         Cell(str(rung.get("machine_type", "")), "muted"),
-                        Cell(WORDS.get(str(rung.get("provisioning")), str(rung.get("provisioning")))),
+                        Cell(f"{how}, price unknown" if hour is None else f"{how}, ${hour:.2f}/h"),
                         Cell(duration(rung.get("max_wait_s")), "muted"),
-                        Cell(UNKNOWN if hour is None else f"${hour:.2f}", "muted" if hour is None else "text"),
                         Cell(whole),
                     ),
                 )

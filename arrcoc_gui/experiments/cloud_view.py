@@ -41,7 +41,7 @@ class CloudPlanPane(QScrollArea):
             right=LADDER_RIGHT,
             stretch=1,
             least=96,
-            give_way=(4, 2, 5),
+            give_way=(4, 2),
         )
         self.preflight = ResourceList(
             "Preflight",

@@ -50,6 +50,7 @@ class TableCard(Card):
         self.none = text_label(nothing, "muted")
         for widget in (self.trouble, self.none, table):
             self.lines.addWidget(widget)
+        self.layout().addStretch(1)  # pyright: ignore[reportAttributeAccessIssue] - beside a higher card
 
     def settle(self, words: str, *, known: bool) -> None:
         """Show the rows, or why there are none; `known`: the command has said all there is."""

@@ -38,7 +38,8 @@ class Item:
             size_bytes=line.get("size_bytes"),
             usd_per_month=line.get("usd_per_month"),
             removed=bool(line.get("removed")),
-            why=str(line.get("why") or ""),
+            # Behind the semicolon stands the option of the command line; here it is a box to tick.
+            why=str(line.get("why") or "").split("; --")[0],
         )
 
     def row(self) -> TableRow:

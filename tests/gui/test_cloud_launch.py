@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 from waiting import LONG_MS, experiments
 
@@ -115,7 +116,8 @@ def test_what_is_missing_stops_it_with_its_repair(
     rows = page.detail.cloud.preflight.rows
     assert page.cloud.box is None and rows["APIs"].state == "failed"
     fix = next(fix for fix in rows["APIs"].trouble.fixes if fix.runnable)
-    page.detail.cloud.preflight.lines_by_key["APIs"].trouble.fix_wanted.emit(fix)
+    line = page.detail.cloud.preflight.lines_by_key["APIs"]
+    next(button for button in line.findChildren(QPushButton) if button.text() == "Run…").click()
     assert window.current == "setup" and window.page("setup").box.informativeText() == fix.command
     answer(window.page("setup").box, "Not now")
     assert api.runs(root=project) == []

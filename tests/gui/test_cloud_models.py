@@ -268,8 +268,8 @@ PLAN: dict[str, Any] = {
 class TestLaunch:
     def test_the_ladder_has_a_price_for_each_rung_or_says_that_there_is_none(self) -> None:
         assert texts(CloudPlanView("far", PLAN).ladder()) == [
-            ("1.", "us-central1", "g2-standard-8", "spot", "30 min", "$0.41", "$0.41 to $0.82"),
-            ("2.", "us-west4", "g2-standard-8", "flex start", "30 min", "—", "—"),
+            ("1.", "us-central1", "g2-standard-8", "spot, $0.41/h", "30 min", "$0.41 to $0.82"),
+            ("2.", "us-west4", "g2-standard-8", "flex start, price unknown", "30 min", "—"),
         ]
 
     def test_the_question_names_the_dollars_and_the_cap(self) -> None:
