@@ -4,7 +4,8 @@
     attempts/<n>/heartbeat.json   {"at", "step", "total_steps", "phase", "usd", "usd_before", "job"}: replaced
     attempts/<n>/exit.json        {"code", "reason", "at", "job"}: how it ended
 
-A job that finds another's claim, or that of a later attempt, has nothing to do. The same job may come again, when its
+A job that finds another's claim, the fence or the claim of a later attempt, or that the run was stopped (stop.json),
+has nothing to do. The same job may come again, when its
 container failed or moved to another machine: it finds its own claim.
 """
 
@@ -50,13 +51,17 @@ class Attempt:
             held = self._json(name) or {}
             if held.get("job") != self.job:
                 raise DuplicateError(f"attempt {self.n} is trained by job {held.get('job')}: nothing to do here")
-        self.check_later()
         return datetime.fromisoformat(str(held["at"])).timestamp(), not is_new
 
     def check_later(self) -> None:
-        """DuplicateError when a later attempt has begun."""
-        if self._run.listing(f"attempts/{self.n + 1}/claim.json"):
-            raise DuplicateError(f"attempt {self.n + 1} has begun: attempt {self.n} has nothing to do any more")
+        """DuplicateError when a later attempt has begun, if only to be submitted, or the run was stopped."""
+        names = [stored.name for stored in self._run.listing("attempts/")]
+        begun = [name.split("/")[1] for name in names if name.endswith(("/fence.json", "/claim.json"))]
+        newest = max((int(n) for n in begun if n.isdigit()), default=self.n)
+        if newest > self.n:
+            raise DuplicateError(f"attempt {newest} has begun: attempt {self.n} has nothing to do any more")
+        if self._run.listing("stop.json"):
+            raise DuplicateError(f"the run was stopped: attempt {self.n} has nothing to do any more")
 
     def ended(self) -> int | None:
         """The code with which it has ended for good; None: it goes on."""

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from arrcoc_core.cloud.objects import Objects
 from arrcoc_core.errors import CloudError
@@ -140,18 +141,27 @@ class Stream:
         if here >= size:
             return
         with (self._directory / path).open("rb") as file:
-            file.seek(here)
             while here < size:
+                file.seek(here)
                 data = file.read(min(_LARGEST_PART, size - here))
                 end = self._before[path] + here
                 if self._run.put_if_absent(part_name(path, end), data):
-                    here += len(data)
-                    self._ends[path] = end + len(data)
+                    sent = len(data)
+                else:
+                    file.seek(here)
+                    sent = self._landed(part_name(path, end), file)
+                if sent:
+                    here += sent
+                    self._ends[path] = end + sent
                 else:  # a part of an earlier container arrived late: this one's bytes go behind it
                     there = [(entry.name, entry.size) for entry in self._run.listing(f"stream/{path}/")]
                     self._ends[path] = stream_ends(there)[path]
                     self._before[path] = self._ends[path] - here
-                    file.seek(here)
+
+    def _landed(self, part: str, file: IO[bytes]) -> int:
+        """How many bytes, from where the file is, an earlier try has put there whose answer was lost; 0: another's."""
+        there = self._run.get(part)
+        return len(there) if there == file.read(len(there)) else 0
 
     def _found(self, patterns: tuple[str, ...]) -> list[str]:
         """Paths of files, relative to the directory; wandb's link to its latest run is none of them."""

@@ -119,6 +119,7 @@ class Job:
             if ended is not None:
                 self._say(f"this attempt has ended with code {ended} before: nothing is done again")
                 return ended
+            attempt.check_later()
             self._attempt = attempt
             rate = os.environ.get(RATE)
             self._cost = Cost(float(rate), began, attempt.usd_before()) if rate else None
@@ -185,7 +186,8 @@ class Job:
         while self._attempt is not None and self._lost is None:
             try:
                 self._attempt.beat(self._progress(), self._cost)
-                self._attempt.check_later()
+                if self._stopped_at is None:  # it ends anyway, and better with its checkpoint
+                    self._attempt.check_later()
             except DuplicateError as error:
                 self._lost = error
             except CloudError as error:
@@ -203,14 +205,18 @@ class Job:
         """The last bytes, a copy of the result, how it ended. The exit code: 1 when not all of it could be sent."""
         self._ended.set()
         self._left_at = time.monotonic()
-        try:
+        if self._stream is not None and not self._stream.close(self._seconds_left):
+            self._say("not everything that this attempt left could be sent")
+            code = code or 1
+        if self._stopped_at is not None:
+            code = code or STOPPED_EXIT_CODE
+        try:  # each by itself: what cannot be copied is no reason to say nothing
             if code == 0:
                 self._copy_result()
-            if self._stream is not None and not self._stream.close(self._seconds_left):
-                self._say("not everything that this attempt left could be sent")
-                code = code or 1
-            if self._stopped_at is not None:
-                code = code or STOPPED_EXIT_CODE
+        except CloudError as error:
+            self._write(render(error))
+            code = 1
+        try:
             attempt.beat(self._progress(), self._cost)
             attempt.leave_exit(code, self._reason(code))
         except CloudError as error:

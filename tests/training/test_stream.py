@@ -120,6 +120,23 @@ def test_interruptions_lose_and_double_nothing(
     assert (tmp_path / "here" / LOG).read_bytes() == b"one two three"
 
 
+def test_a_part_that_landed_although_all_its_answers_were_lost_is_not_sent_twice(
+    container: Callable[[str], tuple[Path, Stream]], storage: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    vm, stream = container("vm")
+    write(vm, LOG, b"zero ")
+    assert stream.send()
+    write(vm, LOG, b"one ")
+    sandbox.set_scenario([LostAck(method="objects.insert", times=None)])
+    assert not stream.send()
+    sandbox.set_scenario([])
+    assert Objects(storage, URI).get(part_name(LOG, 5)) == b"one "
+    write(vm, LOG, b"two")
+    assert stream.send()
+    pull(storage, URI, tmp_path / "here")
+    assert (tmp_path / "here" / LOG).read_bytes() == (vm / LOG).read_bytes() == b"zero one two"
+
+
 def test_a_puller_that_was_killed_anywhere_goes_on(
     container: Callable[[str], tuple[Path, Stream]], storage: Any, tmp_path: Path
 ) -> None:

@@ -85,6 +85,13 @@ def test_an_attempt_has_one_job(cloud_run: MakeCloudRun) -> None:
     assert "attempt 3 has begun" in run.said()
     assert run.start(attempt=3).wait(timeout=60) == 76
     assert len(run.objects.listing()) == len(before) + 1  # the claim of attempt 2
+    # An attempt of which a later one was only submitted, and one of a run that is over.
+    run.objects.put_if_absent("attempts/7/fence.json", b"{}")
+    assert run.start(attempt=4).wait(timeout=60) == 76
+    assert "attempt 7 has begun" in run.said()
+    run.objects.put_if_absent("stop.json", b"{}")
+    assert run.start(attempt=8).wait(timeout=60) == 76
+    assert "the run was stopped" in run.said()
 
 
 def test_a_job_that_cannot_train_says_why(cloud_run: MakeCloudRun) -> None:
