@@ -28,6 +28,7 @@ from tests.core.vertex_model import Fault, Job, World
 
 SCOPES = ("", "unavailable", "internal", "offline", "conflict")
 LOOKS = st.lists(st.tuples(st.integers(0, 1), st.booleans()), min_size=2, max_size=8)
+BUDGETS = ("capacity", "preemption", "failure")
 HARD = ("auth", "quota", "permission", "invalid")
 
 
@@ -187,7 +188,7 @@ class RunOnVertex(RuleBasedStateMachine):
     def budgets_are_kept_and_ends_are_final(self) -> None:
         for number, machine in enumerate(self.machines):
             run = machine.run(self.id)
-            for name in ("capacity", "preemption", "failure"):
+            for name in BUDGETS:
                 assert getattr(run.used, name) <= getattr(run.budgets, name) + 1
             assert sum(one.live for one in run.attempts) <= 1
             assert run.rung < len(run.ladder)
@@ -222,8 +223,9 @@ class RunOnVertex(RuleBasedStateMachine):
                 assert self.id in world.done, told
             elif run.state == "cancelled":
                 assert self.cancelled or "max_cost_usd" in run.cause, told
-            else:
-                assert self.excuse, told
+            else:  # what went wrong may have been forgiven as often as it is
+                spent = any(getattr(run.used, name) > getattr(run.budgets, name) for name in BUDGETS)
+                assert self.excuse or spent, told
         self.budgets_are_kept_and_ends_are_final()
         assert self.live() == [], "an orphan"
         assert not [build for build in world.builds if build.state == "working"]
