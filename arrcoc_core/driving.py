@@ -206,7 +206,11 @@ class Driver:
         since = self._deaf.setdefault(run.id, now)
         handle = attempt.handle if attempt is not None else None
         if handle is not None:  # it may not even be possible to look at it any more
-            self._target(run).cancel(handle, force=now > since + GRACE_S)
+            verdict = Verdict("failed", current.cause or cause)
+            try:
+                self._target(run).cancel(handle, force=now > since + GRACE_S, verdict=verdict)
+            except (CloudError, UnseenError) as error:  # it is asked again at the next look
+                self._say(f"{run.id}: {error.message}")
         # A process that was killed is gone, seen or not; a job without a handle cannot be reached by anybody here.
         if now > since + 3 * GRACE_S and (handle is None or not current.ladder):
             events = [Event(run.id, "ended", now, cause=current.cause or cause, data={"state": current.verdict})]
@@ -242,7 +246,8 @@ class Driver:
                 raise
             return JobRequest(directory, (), {})  # a process here is found without it
         image = str((run.preparation or {}).get("image", ""))
-        return JobRequest(directory, tuple(plan["command"]), plan["environment"], plan, run.rung, image)
+        command, spent = tuple(plan["command"]), run.spent_usd(self._clock())
+        return JobRequest(directory, command, plan["environment"], plan, run.rung, image, spent)
 
     def _target(self, run: RunRecord) -> Target:
         if run.target not in self.targets:

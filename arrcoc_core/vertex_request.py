@@ -24,6 +24,9 @@ STRATEGIES = {"spot": "SPOT", "flex": "FLEX_START", "on-demand": "STANDARD"}
 
 COMMAND = ("python", "-m", "training.train")
 
+SHORTEST_S = 60.0
+"""No job is created to end sooner; whoever drives the run creates none that its cap does not allow."""
+
 RUN_ID, DIGEST = "{run}", "{digest}"
 """Stand in a planned request for what is known at launch: the run's id, and the image's digest once it is built."""
 
@@ -36,8 +39,13 @@ def job_request(
     image: str,
     run_uri: str,
     secrets: Mapping[str, str] | None = None,
+    spent_usd: float = 0.0,
+    pace: float = 1.0,
 ) -> dict[str, Any]:
     """The CustomJob of attempt `key` (run id, n) on a rung.
+
+    `spent_usd` is what the run has cost before: with a cap, the service itself ends the job when the rest of it is used
+    up, also while nobody looks. `pace` is how fast time passes where it runs (a sandbox's).
 
     `image` is a reference by digest ("…/trainer@sha256:…"), `run_uri` the run's folder ("gs://…/runs/<id>"). `secrets`
     are the references (variable -> resource name) to give to the job; left out, those of the plan.
@@ -66,7 +74,7 @@ def job_request(
         "labels": {**cloud.labels, RUN_LABEL: run_id, ATTEMPT_LABEL: str(n)},
         "jobSpec": {
             "workerPoolSpecs": pools,
-            "scheduling": _scheduling(cloud, rung),
+            "scheduling": _scheduling(cloud, rung, spent_usd, pace),
             "serviceAccount": cloud.service_account,
             "baseOutputDirectory": {"outputUriPrefix": run_uri},
         },
@@ -84,10 +92,14 @@ def planned_request(cloud: CloudPlan, rung: Rung) -> dict[str, Any]:
     )
 
 
-def _scheduling(cloud: CloudPlan, rung: Rung) -> dict[str, Any]:
+def _scheduling(cloud: CloudPlan, rung: Rung, spent_usd: float, pace: float) -> dict[str, Any]:
+    longest_s = cloud.max_hours * 3600
+    if cloud.max_cost_usd and rung.usd_per_h:
+        affordable_s = (cloud.max_cost_usd - spent_usd) / rung.usd_per_h * 3600 * pace
+        longest_s = min(longest_s, max(SHORTEST_S, affordable_s))
     settings: dict[str, Any] = {
         "strategy": STRATEGIES[rung.provisioning],
-        "timeout": _seconds(cloud.max_hours * 3600),
+        "timeout": _seconds(longest_s),
         "restartJobOnWorkerRestart": False,
         "disableRetries": True,
     }

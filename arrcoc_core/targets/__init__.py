@@ -37,6 +37,8 @@ class JobRequest:
     """Which rung of the plan's ladder, where it has one."""
     image: str = ""
     """The image by its digest, where the run was prepared."""
+    spent_usd: float = 0.0
+    """What the run has cost so far."""
 
 
 class UnseenError(ArrcocError):

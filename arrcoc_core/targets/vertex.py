@@ -129,7 +129,15 @@ class VertexTarget:
         from arrcoc_core.vertex_request import job_request
 
         plan = CloudPlan.from_json(request.plan["cloud"])
-        body = job_request(plan, Rung.from_json(rung), key, image=request.image, run_uri=plan.run_uri(key.run_id))
+        body = job_request(
+            plan,
+            Rung.from_json(rung),
+            key,
+            image=request.image,
+            run_uri=plan.run_uri(key.run_id),
+            spent_usd=request.spent_usd,
+            pace=float(request.plan["created"]["pace"]),
+        )
         region = str(rung["region"])
         try:
             return services.create_job(region, body)
@@ -265,13 +273,15 @@ class VertexTarget:
             committed_step=committed_step,
             done=done,
         )
-        if seen.scope != "stopped":
+        if seen.scope not in ("stopped", "preempted"):
             return seen
         stopped = services.read(run_id, f"attempts/{n}/stopped.json")
         if stopped is not None:
             if stopped.content.get("stop") == "wait":
                 return replace(seen, scope="waited", reason=f"no machine in {job.region} in the time allowed")
             return replace(seen, scope="timeout", reason="it took longer than max_hours")
+        if seen.scope == "preempted":  # a trainer that is cancelled says the same as one whose machine goes away
+            return seen
         stop = services.read(run_id, "stop.json")
         if stop is not None:
             return replace(seen, verdict=str(stop.content["verdict"]), reason=str(stop.content["cause"]))

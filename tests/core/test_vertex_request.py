@@ -189,3 +189,15 @@ def check_golden(name: str, made: dict[str, Any], request: pytest.FixtureRequest
     reviewed = path.read_text(encoding="utf-8") if path.exists() else ""
     assert text == reviewed, f"{name} has changed: pytest --update-golden writes it anew, to be read in the diff"
     json_format.Parse(json.dumps(next(iter(made.values()))), CustomJob.pb(CustomJob()))
+
+
+def test_a_cap_bounds_the_job_also_while_nobody_looks(tmp_path: Path) -> None:
+    def timeout(cap: float, **more: float) -> str:
+        cloud = replace(planned(Vertex(gpu="L4", max_hours=100.0), tmp_path), max_cost_usd=cap)
+        rung = replace(cloud.rungs[0], usd_per_h=1.25)
+        made = job_request(cloud, rung, (RUN, 1), image=IMAGE, run_uri=cloud.run_uri(RUN), **more)  # pyright: ignore[reportArgumentType]
+        return made["jobSpec"]["scheduling"]["timeout"]
+
+    assert timeout(0.0) == timeout(1000.0) == "360000s"
+    assert timeout(5.0) == "14400s" and timeout(5.0, spent_usd=2.5) == "7200s"
+    assert timeout(5.0, spent_usd=4.999) == "60s" and timeout(5.0, pace=60.0) == "360000s"

@@ -226,3 +226,49 @@ def test_a_full_disk_here_is_no_end_of_a_job_there(make: Make, monkeypatch: pyte
         assert "No space left" in one.run("r").problem and one.run("r").state == "running"
     to_the_end(world, one)
     assert one.run("r").state == "succeeded" and len(world.jobs) == 1
+
+
+def test_a_trainer_that_ends_itself_when_it_is_stopped_for_its_hours_was_not_preempted(tmp_path: Path) -> None:
+    world = World(images={"tag"})
+    machine = Machine(tmp_path, world)
+    machine.launch("r", max_hours=0.01)
+    for _ in range(700):
+        machine.step()
+        world.now += TICK_S
+        for job in world.live("r"):
+            if job.state == "JOB_STATE_PENDING":
+                world.start(job)
+            elif job.state == "JOB_STATE_CANCELLING":
+                world.exit(job, 75)
+            elif job.trains:
+                world.checkpoint(job)
+    run = machine.run("r")
+    assert run.state == "failed" and {one.scope for one in run.attempts} == {"timeout"}
+    assert (run.used.failure, run.used.preemption) == (4, 0)
+    machine.store.close()
+
+
+def test_a_run_that_cannot_be_driven_or_reached_holds_up_no_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(images={"tag"})
+    one = make(world, "a")
+    while one.run("r").state != "running":
+        one.step()
+        on(world)
+
+    def odd(*_: object) -> object:
+        raise ValueError("odd")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world, "get_job", odd)
+        world.dark = "offline"
+        for _ in range(60):
+            one.step()
+            world.now += TICK_S
+        assert one.run("r").state == "cancelling" and one.run("r").live_attempt is not None
+        world.dark = None
+        one.step()
+    assert [job.state for job in world.jobs] == ["JOB_STATE_CANCELLING"]
+    for _ in range(30):
+        one.step()
+        on(world)
+    assert one.run("r").state == "failed" and "odd" in one.run("r").cause and world.live("r") == []
