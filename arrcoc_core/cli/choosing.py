@@ -116,8 +116,8 @@ def _region_table(rows: list[Any], home: str) -> list[str]:
     if len(regions) > _REGIONS_SHOWN:
         lines.append(f"… and {len(regions) - _REGIONS_SHOWN} more: arrcoc setup --list regions")
     problems = list(dict.fromkeys(row.problem for row in rows if row.spot_usd_per_h is not None and row.problem))
-    dated = f"Prices of {rows[0].price_as_of}" if rows else ""
-    return [*lines, f"{dated}{', ' + problems[0] if problems else ''}. arrcoc costs   refreshes them."]
+    dated = f"Prices {problems[0]}." if problems else f"Prices of {rows[0].price_as_of}." if rows else "No prices."
+    return [*lines, f"{dated} arrcoc costs --refresh   asks Google for today's."]
 
 
 def _count(limit: int | None) -> str:

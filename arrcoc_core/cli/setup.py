@@ -7,6 +7,7 @@ made. `--yes` makes without asking what is free and can be taken back; `--json` 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ _REPAIRS = 3
 """Times a repair is offered before the command gives up."""
 
 
+WRITTEN = ("GCP_PROJECT_ID", "GCP_ROOT_RESOURCE_REGION")
+"""Settings that setup asks a person for where they stand nowhere, and writes."""
+
+
 def setup(arguments: argparse.Namespace) -> int:
     from arrcoc_core.settings import find_root, load_settings
 
@@ -36,7 +41,7 @@ def setup(arguments: argparse.Namespace) -> int:
         return list_choices(arguments.list, settings)
     asks = can_ask() and not arguments.json and not arguments.yes
     settings = chosen(settings, root, asks)
-    changes = _changes(settings, load_settings(root), _given(arguments))
+    changes = _changes(settings, load_settings(root), WRITTEN if asks else tuple(_given(arguments)))
     world = _world(settings, arguments, asks)
     problem = _blocked(world, asks, arguments.yes)
     if problem is not None:
@@ -124,13 +129,12 @@ def _given(arguments: argparse.Namespace) -> dict[str, str]:
     return given
 
 
-def _changes(settings: Settings, before: Settings, given: dict[str, str]) -> dict[str, str]:
-    """What has to be written: values that were asked for or named, and are not there."""
-    keys = ("GCP_PROJECT_ID", "GCP_ROOT_RESOURCE_REGION")
+def _changes(settings: Settings, before: Settings, said: Collection[str]) -> dict[str, str]:
+    """What has to be written: values that are others now, and those of `said` that stand nowhere yet."""
     return {
         key: str(settings.get(key))
-        for key in keys
-        if settings.get(key) != before.get(key) or (key in given and before.source(key).kind == "default")
+        for key in WRITTEN
+        if settings.get(key) != before.get(key) or (key in said and before.source(key).kind == "default")
     }
 
 

@@ -139,6 +139,16 @@ def test_setup_asks_a_person_and_writes_the_answers_into_the_sandboxs_file(
     own = sandbox.folder / ".training"
     own.write_text("# mine\nGCP_PROJECT_ID=   # which one?\n", encoding="utf-8")
     monkeypatch.setenv("WANDB_API_KEY", "not-a-real-key")
+    declined = {
+        "Google Cloud project": "arrcoc-sandbox",
+        "Region [us-central1]": "",
+        "Copy the W&B API key": "n",
+        "Make or change": "n",
+    }
+    code, text = talk([sys.executable, "-m", "arrcoc_core.cli", "setup"], declined)
+    assert code == 0 and sandbox.changes() == [], text
+    assert "GCP_ROOT_RESOURCE_REGION=us-central1" in own.read_text("utf-8"), "a default was chosen, too"
+    own.write_text("# mine\nGCP_PROJECT_ID=   # which one?\n", encoding="utf-8")
     answers = {
         "Google Cloud project": "arrcoc-sandbox",
         "Region [us-central1]": "europe-west4",
