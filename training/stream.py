@@ -104,6 +104,7 @@ class Stream:
 
     def _round(self) -> None:
         as_of = time.time()
+        done = (self._directory / _DONE).exists()  # before all else is looked at: every row was written before it
         sizes = {path: (self._directory / path).stat().st_size for path in self._found(_GROWING)}
         small = self._found(_SMALL)
         for path in small:
@@ -115,7 +116,7 @@ class Stream:
             ends = dict(self._ends)
             self._run.replace(INDEX, json.dumps({"ends": ends}, sort_keys=True).encode())
             self._indexed = ends
-        if _DONE in small:
+        if done:
             self._small(_DONE)
         self._streamed.touch()
         os.utime(self._streamed, (as_of, as_of))

@@ -111,7 +111,11 @@ class _Mirror:
             return
         for path, end in index["ends"].items():
             while _is_ours(path) and (here := self._state.ends.get(path, 0)) < int(end):
-                self._append(path, here, self._run.get(_part_name(path, here)))
+                try:
+                    data = self._run.get(_part_name(path, here))
+                except KeyError:  # somebody removed it: what is there goes on to be fetched, and it is asked for again
+                    return
+                self._append(path, here, data)
         self._state.generations[_INDEX] = generation
         self._keep()
 

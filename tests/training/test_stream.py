@@ -165,6 +165,37 @@ def test_a_puller_that_was_killed_anywhere_goes_on(
         assert (here / WANDB).read_bytes() == b"first part, second part", damage
 
 
+def test_who_finds_the_result_finds_the_rows_that_were_written_before_it(
+    container: Callable[[str], tuple[Path, Stream]], storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm, stream = container("vm")
+    write(vm, WANDB, b"row ")
+    found = stream._found  # pyright: ignore[reportPrivateUsage]
+
+    def ends_meanwhile(patterns: tuple[str, ...]) -> list[str]:
+        if "summary.json" in patterns and not (vm / "result").exists():
+            write(vm, WANDB, b"last row")
+            write(vm, "result/DONE", b"")
+        return found(patterns)
+
+    monkeypatch.setattr(stream, "_found", ends_meanwhile)
+    here = tmp_path / "here"
+    while not (here / "result/DONE").exists():
+        assert stream.send()
+        pull(storage, URI, here)
+    assert (here / WANDB).read_bytes() == b"row last row"
+
+
+def test_a_part_that_somebody_removed_is_no_error(storage: Any, tmp_path: Path) -> None:
+    run = Objects(storage, URI)
+    run.put_if_absent(part_name(LOG, 0), b"first ")
+    run.replace("files/stream.json", json.dumps({"ends": {LOG: 12}}).encode())
+    assert pull(storage, URI, tmp_path / "here").changed == (LOG,)
+    run.put_if_absent(part_name(LOG, 6), b"second")
+    pull(storage, URI, tmp_path / "here")
+    assert (tmp_path / "here" / LOG).read_bytes() == b"first second"
+
+
 def test_parts_that_nobody_counted_are_found_when_looked_for(storage: Any, tmp_path: Path) -> None:
     here, run = tmp_path / "here", Objects(storage, URI)
     run.put_if_absent(part_name(LOG, 0), b"last ")
