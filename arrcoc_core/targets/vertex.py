@@ -269,7 +269,8 @@ class VertexTarget:
         seen = end_of(
             job,
             None if told is None else told.content,
-            had_machine=holder == job.id,
+            # Of several machines the first may train before the others are there, and before the job is said to run.
+            had_machine=holder not in (None, CLOSED) and job.started_at is not None,
             committed_step=committed_step,
             done=done,
         )

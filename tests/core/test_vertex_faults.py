@@ -166,6 +166,21 @@ def test_a_stockout_goes_to_the_next_place_and_a_preemption_resumes_where_it_was
     assert [one.cost_usd for one in run.attempts[1:]] == pytest.approx(paid)
 
 
+def test_where_not_all_machines_come_there_is_no_room_although_the_first_has_begun(machine: Machine) -> None:
+    def act(world: World, job: Job) -> None:
+        if job.n == 1:
+            world.put_new("r", "attempts/1/claim.json", {"job": job.id})
+            world.stockout(job)
+        else:
+            train(world, job)
+
+    machine.launch("r")
+    drive(machine, "r", act)
+    run = machine.run("r")
+    assert run.state == "succeeded" and [one.scope for one in run.attempts] == ["stockout", ""]
+    assert (run.used.capacity, run.used.failure) == (1, 0) and run.attempts[1].region == REGIONS[1]
+
+
 def test_stockouts_everywhere_wrap_round_with_growing_pauses_until_the_budget_is_used(machine: Machine) -> None:
     machine.launch("r", budgets=(8, 20, 3))
     drive(machine, "r", lambda world, job: world.stockout(job), steps=3000)
