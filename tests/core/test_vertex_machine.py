@@ -88,6 +88,25 @@ class RunOnVertex(RuleBasedStateMachine):
         self.a_build_ends("succeeded")
         self.look(looks, 20.0)
 
+    @rule(which=st.integers(0, 1), after=st.integers(0, 12), goes_on=st.booleans())
+    @precondition(lambda self: len(self.machines) == 2)
+    def one_looks_in_the_middle_of_the_others_look(self, which: int, after: int, goes_on: bool) -> None:
+        one, other = self.machines[which], self.machines[1 - which]
+        begun, acted = self.world.calls, list[int]()
+
+        def between() -> None:
+            if self.world.calls >= begun + after and not acted:
+                acted.append(self.world.calls)
+                other.step()
+                if goes_on:
+                    self.jobs_go_on()
+                self.never_two_train()
+
+        self.world.between = between
+        one.step()
+        self.world.between = None
+        self.never_two_train()
+
     @rule(which=st.integers(0, 1))
     def kill_between_looks(self, which: int) -> None:
         self.machines[which % len(self.machines)].start()
