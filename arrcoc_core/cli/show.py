@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.cli.chosen import Chosen, choose, split_sets
 from arrcoc_core.cli.experiments import paint_status
-from arrcoc_core.cli.terminal import paint, paint_state, say, say_json, table
+from arrcoc_core.cli.terminal import paint, paint_state, printable, say, say_json, table
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.formatting import clock, duration, literal, money
 from arrcoc_core.overview import changed_paths
@@ -90,7 +90,10 @@ def _show_run(run: Run, as_json: bool) -> None:
 
         say("\n".join([cloud_line(run), *remedy_lines(run)]) + "\n")
     say(f"launched {clock(run.created_at)}, took {duration(elapsed_s(run))}, config {run.fingerprint}, code {run.code}")
-    say(f"files    {run.directory}\n")
+    say(f"files    {run.directory}")
+    if run.link:
+        say(f"console  {printable(run.link)}")
+    say()
     say(outcome(run))
 
 

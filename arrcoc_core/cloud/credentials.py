@@ -97,7 +97,7 @@ def _no_credentials(error: Exception) -> CloudError:
         return CloudError(
             f"The file with Google credentials cannot be used: {said.splitlines()[0]}",
             scope="auth",
-            remedy=f"unset GOOGLE_APPLICATION_CREDENTIALS   or let it name a key file that exists\n{LOGIN}",
+            remedy=f"unset GOOGLE_APPLICATION_CREDENTIALS   forgets it; or let it name a key file that exists\n{LOGIN}",
         )
     return CloudError(
         "There are no Google credentials on this machine.",

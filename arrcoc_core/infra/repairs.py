@@ -102,7 +102,8 @@ def _lines(remedy: str) -> list[Fix]:
             continue
         if words[0] in _PROGRAMS:
             command, _, text = line.strip().partition("   ")
-            fixes.append(Fix(text.strip() or "Run:", command.strip()))
+            said = text.strip()
+            fixes.append(Fix(f"{said[0].upper()}{said[1:]}:" if said else "Run:", command.strip()))
         else:
             fixes.append(Fix(line.strip()))
     return fixes

@@ -41,7 +41,7 @@ def test_a_remedy_of_any_error_becomes_steps_with_commands() -> None:
     problem = problem_of(ConfigError("No.", remedy="Check the file.\narrcoc setup   makes it\ngcloud auth login"))
     assert [(fix.text, fix.command) for fix in problem.fixes] == [
         ("Check the file.", ""),
-        ("makes it", "arrcoc setup"),
+        ("Makes it:", "arrcoc setup"),
         ("Run:", "gcloud auth login"),
     ]
 
