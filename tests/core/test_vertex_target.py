@@ -19,9 +19,15 @@ from arrcoc_core.sandbox.vertex.output import ml_entry
 from arrcoc_core.targets import AttemptKey, JobRequest, StoppedError, UnseenError, Verdict
 from arrcoc_core.targets.vertex import VertexTarget
 from arrcoc_core.targets.vertex_logs import AttemptLog, LogLine
-from arrcoc_core.targets.vertex_services import GoogleServices, JobView, labels_of
+from arrcoc_core.targets.vertex_services import (
+    GoogleServices,
+    JobView,
+    _view,  # pyright: ignore[reportPrivateUsage]
+    labels_of,
+)
 from arrcoc_core.targets.vertex_states import JOB_STATES, cause_of, end_of, exit_status
 from tests.core.vertex_bench import cloud_plan, created_data
+from tests.core.vertex_model import Job, World
 
 NO_ROOM = "Resources are insufficient in region: us-central1. Please try a different region"
 
@@ -73,6 +79,19 @@ def test_what_the_trainer_left_is_believed_before_the_service() -> None:
     assert ended("JOB_STATE_CANCELLED", None) == ("stopped", None)
     assert ended("JOB_STATE_EXPIRED", None) == ("stockout", None)
     assert [exit_status(status) for status in (0, 1, 76, 128, 137, 143, 255)] == [0, 1, 76, 128, -9, -15, 255]
+
+
+def test_a_state_that_is_newer_than_the_library_is_unknown_and_no_end(tmp_path: Path) -> None:
+    from google.cloud.aiplatform_v1 import CustomJob
+
+    name = "projects/p/locations/us-central1/customJobs/1"
+    with pytest.warns(UserWarning, match="99"):
+        view = _view(CustomJob.from_json(json.dumps({"name": name, "state": 99})), "us-central1")
+    world = World()
+    world.jobs.append(Job(name, "us-central1", {}, 0.0, 0.0, state=view.state))
+    handle = {"cloud": cloud_plan([]), "job": name, "run": "r", "n": 1, "directory": str(tmp_path)}
+    with pytest.raises(UnseenError, match="state as 99"):
+        VertexTarget(lambda _: world).observe(handle)
 
 
 # Against the sandbox
