@@ -7,11 +7,12 @@ to a true end, with nothing of it left, and it has succeeded unless something wa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -283,21 +284,26 @@ class RunOnVertex(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(7200)
-def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool) -> None:
-    RunOnVertex.shared = [Machine(tmp_path / name, World()) for name in "ab"]
-    try:
-        run_state_machine_as_test(
-            RunOnVertex,
-            settings=settings(
-                max_examples=10_000 if full else 100,
-                stateful_step_count=40,
-                derandomize=True,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.generate, Phase.shrink],
-            ),
-        )
-    finally:
-        for machine in RunOnVertex.shared:
-            machine.store.close()
+def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool, figures: Callable[..., None]) -> None:
+    # In batches of their own seeds: Hypothesis remembers every sequence of a batch.
+    batches, sequences = (20, 500) if full else (1, 100)
+    for number in range(batches):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        RunOnVertex.shared = [Machine(folder / name, World()) for name in "ab"]
+        try:
+            run_state_machine_as_test(
+                seed(number)(RunOnVertex),
+                settings=settings(
+                    max_examples=sequences,
+                    stateful_step_count=40,
+                    deadline=None,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                    phases=[Phase.generate, Phase.shrink],
+                ),
+            )
+        finally:
+            for machine in RunOnVertex.shared:
+                machine.store.close()
+    figures("random fault sequences", sequences=batches * sequences)
