@@ -48,7 +48,8 @@ def find_identity(endpoints: Endpoints, project: str = "") -> Identity:
     except (DefaultCredentialsError, OSError, ValueError) as error:
         raise _no_credentials(error) from error
     if not endpoints.is_google:
-        found.__class__ = _without_locations(type(found))
+        kind: Any = type(found)
+        found.__class__ = _without_locations(kind)
     return Identity(found, named, str(getattr(found, "service_account_email", "") or ""))
 
 

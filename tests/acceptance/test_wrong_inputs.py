@@ -123,7 +123,7 @@ def test_unreadable_settings(run: Arrcoc, project: Path) -> None:
 def test_cloud_target_without_settings_names_the_command(run: Arrcoc, project: Path) -> None:
     text = EXPERIMENT.format(fields='name="wrong", compute=Vertex(gpu="A100")')
     (project / "experiments/wrong.py").write_text(text, encoding="utf-8")
-    assert_refused(run("launch", "wrong"), project, "cp .training.starter .training")
+    assert_refused(run("launch", "wrong"), project, "arrcoc setup")
 
 
 def test_wrong_usage(run: Arrcoc, project: Path) -> None:
