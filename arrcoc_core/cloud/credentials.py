@@ -48,8 +48,7 @@ def find_identity(endpoints: Endpoints, project: str = "") -> Identity:
     except (DefaultCredentialsError, OSError, ValueError) as error:
         raise _no_credentials(error) from error
     if not endpoints.is_google:
-        kind: Any = type(found)
-        found.__class__ = _without_locations(kind)
+        found = _asking_for_no_locations(found)
     return Identity(found, named, str(getattr(found, "service_account_email", "") or ""))
 
 
@@ -79,8 +78,8 @@ def _from_key(path: str) -> Any:
     return library.Credentials.from_service_account_file(path, scopes=SCOPES)
 
 
-def _without_locations(kind: type[Any]) -> type[Any]:
-    """`kind` without google-auth's look-up of its allowed locations.
+def _asking_for_no_locations(credentials: Any) -> Any:
+    """The credentials without google-auth's look-up of their allowed locations.
 
     It goes to Google's own address in a thread of its own, whatever the endpoints are. (A subclass, because clients
     copy their credentials.)
@@ -89,7 +88,9 @@ def _without_locations(kind: type[Any]) -> type[Any]:
     def not_required(_self: object) -> bool:
         return False
 
-    return type(kind.__name__, (kind,), {"_is_regional_access_boundary_lookup_required": not_required})
+    kind: type[Any] = credentials.__class__
+    credentials.__class__ = type(kind.__name__, (kind,), {"_is_regional_access_boundary_lookup_required": not_required})
+    return credentials
 
 
 def _no_credentials(error: Exception) -> CloudError:
