@@ -114,7 +114,7 @@ def _list(items: list[Item], live: Live, world: World, arguments: argparse.Names
         )
         for item in items
     ]
-    say(f"What is ours in project {world.names.project}, by its label arrcoc-owner={world.names.owner}:")
+    say(f"What is ours in project {world.names.project}, by its label arrcoc_owner={world.names.owner}:")
     say(table(("", "what", "name", "size", "a month", ""), cells, right=(3, 4)))
     lines = live.to_json()
     if lines:

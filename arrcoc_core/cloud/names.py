@@ -2,7 +2,7 @@
 
 PROJECT_NAME=arr-coc-0-1, GCP_PROJECT_ID=my-project   (n = arr-coc-0-1, p = my-project)
 
-label           arrcoc-owner=n          on everything that can carry labels; without it, it is not ours
+label           arrcoc_owner=n          on everything that can carry labels; without it, it is not ours
 buckets         p-n-staging             build contexts; emptied by age
                 p-n-runs                runs/<run id>/{experiment.json, checkpoints/, …}
 repository      n                       Docker images, in the region of `.training`
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from arrcoc_core.settings import Settings
 
-OWNER_LABEL = "arrcoc-owner"
-RUN_LABEL = "arrcoc-run"
-ATTEMPT_LABEL = "arrcoc-attempt"
+OWNER_LABEL = "arrcoc_owner"
+RUN_LABEL = "arrcoc_run"
+ATTEMPT_LABEL = "arrcoc_attempt"
 SECRET_KEYS = {"WANDB_API_KEY": "wandb-api-key", "HF_TOKEN": "hf-token"}
 """Variable a trainer reads -> what its secret is called, after our name."""
 

@@ -5,7 +5,7 @@
     check_infra(world, on_event=print)      look, change nothing
     run_teardown(world, on_event=print)     remove exactly what carries our label
 
-"Ours" is what carries the label `arrcoc-owner=<PROJECT_NAME>` (service accounts: their description). What has our
+"Ours" is what carries the label `arrcoc_owner=<PROJECT_NAME>` (service accounts: their description). What has our
 name without our label is `foreign` and is never touched. Every step can be interrupted and run again: each resource is
 looked at before anything is done to it, and done with calls that may be repeated.
 """

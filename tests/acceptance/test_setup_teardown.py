@@ -264,7 +264,7 @@ APIS = (
 def assert_all_there(found: dict[str, Any]) -> None:
     """What training needs, and no role more."""
     trains, builds = f"serviceAccount:{NAMES.training_account}", f"serviceAccount:{NAMES.build_account}"
-    owner = {"arrcoc-owner": OWNER}
+    owner = {"arrcoc_owner": OWNER}
     assert found["services"] == sorted(APIS)
     assert found["buckets"].keys() == {NAMES.staging_bucket, NAMES.runs_bucket}
     for bucket in found["buckets"].values():
@@ -278,7 +278,7 @@ def assert_all_there(found: dict[str, Any]) -> None:
     assert repository["labels"] == owner and repository["clean-up"] == ["delete-old", "keep-newest"]
     assert repository["policy"] == [("roles/artifactregistry.writer", [builds])]
     assert found["accounts"].keys() == {NAMES.training_account, NAMES.build_account}
-    assert {one["description"] for one in found["accounts"].values()} == {f"arrcoc-owner={OWNER}"}
+    assert {one["description"] for one in found["accounts"].values()} == {f"arrcoc_owner={OWNER}"}
     assert granted(found["policy"], trains) == granted(found["policy"], builds) == ["roles/logging.logWriter"]
     assert {name: secret["value"] for name, secret in found["secrets"].items()} == {
         f"{OWNER}-wandb-api-key": KEYS["WANDB_API_KEY"],
@@ -299,10 +299,10 @@ def make_strangers(box: Sandbox) -> dict[str, Any]:
     cloud = box.cloud()
     store = cloud.storage()
     bucket = store.bucket("arrcoc-sandbox-somebodys")
-    bucket.labels = {"arrcoc-owner": "another-project"}
+    bucket.labels = {"arrcoc_owner": "another-project"}
     store.create_bucket(bucket, location="us-central1")
     bucket.blob("thesis.txt").upload_from_string("do not lose")
-    account = {"account_id": "somebody", "service_account": {"description": "arrcoc-owner=another-project"}}
+    account = {"account_id": "somebody", "service_account": {"description": "arrcoc_owner=another-project"}}
     cloud.accounts().create_service_account(request={"name": f"projects/{PROJECT}", **account})
     cloud.secrets().create_secret(
         request={

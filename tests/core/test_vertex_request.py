@@ -102,9 +102,9 @@ def test_attempts_differ_in_name_label_and_variable_only(tmp_path: Path) -> None
     first, second = (
         job_request(cloud, cloud.rungs[0], (RUN, n), image=IMAGE, run_uri=cloud.run_uri(RUN)) for n in (1, 2)
     )
-    assert second["labels"] == {"arrcoc-owner": "arr-coc-0-1", "arrcoc-run": RUN, "arrcoc-attempt": "2"}
+    assert second["labels"] == {"arrcoc_owner": "arr-coc-0-1", "arrcoc_run": RUN, "arrcoc_attempt": "2"}
     assert second["displayName"] == f"{RUN}-2"
-    text = json.dumps(second).replace(f"{RUN}-2", f"{RUN}-1").replace('"arrcoc-attempt": "2"', '"arrcoc-attempt": "1"')
+    text = json.dumps(second).replace(f"{RUN}-2", f"{RUN}-1").replace('"arrcoc_attempt": "2"', '"arrcoc_attempt": "1"')
     text = text.replace('"ARRCOC_ATTEMPT", "value": "2"', '"ARRCOC_ATTEMPT", "value": "1"')
     assert json.loads(text) == first
 

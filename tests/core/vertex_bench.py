@@ -123,7 +123,7 @@ def cloud_plan(rungs: list[dict[str, Any]]) -> dict[str, Any]:
         "runs_bucket": "runs",
         "staging_bucket": "staging",
         "repository": "r",
-        "labels": {"arrcoc-owner": "o"},
+        "labels": {"arrcoc_owner": "o"},
         "gpu": "L4",
         "count": 1,
         "machines": 1,

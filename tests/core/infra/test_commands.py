@@ -122,7 +122,7 @@ def test_teardown_cancels_what_goes_on_when_told_to(
     assert main(["--json", "setup", "--yes"]) == 0
     image = f"us-central1-docker.pkg.dev/arrcoc-sandbox/{OWNER}/trainer"
     digest = publish(sandbox.box, f"{image}:abc", {"/app/main.py": "import time; time.sleep(60)"})
-    start_job(world, f"{image}@{digest}", "us-central1", {"arrcoc-owner": OWNER, "arrcoc-run": "a-run"})
+    start_job(world, f"{image}@{digest}", "us-central1", {"arrcoc_owner": OWNER, "arrcoc_run": "a-run"})
     before = len(sandbox.changes())
     capsys.readouterr()
     assert main(["--json", "teardown", "--confirm", OWNER]) == 2

@@ -55,7 +55,7 @@ def make_account(world: World) -> None:
 
 
 def make_secret(world: World) -> None:
-    secret = {"replication": {"automatic": {}}, "labels": {"arrcoc-owner": "another"}}
+    secret = {"replication": {"automatic": {}}, "labels": {"arrcoc_owner": "another"}}
     request = {"parent": f"projects/{PROJECT}", "secret_id": "mine-wandb-api-key", "secret": secret}
     world.cloud.secrets().create_secret(request=request)
 

@@ -47,9 +47,9 @@ def test_nothing_goes_while_a_job_of_ours_does(world: World, sandbox: Sandbox, s
     assert set_up(world).ok
     digest = publish(sandbox.box, f"{world.names.image}:abc", {"/app/main.py": "import time; time.sleep(60)"})
     image = f"{world.names.image}@{digest}"
-    start_job(world, image, "us-central1", {"arrcoc-owner": "somebody"})
+    start_job(world, image, "us-central1", {"arrcoc_owner": "somebody"})
     assert not find_live(world), "jobs of others are not ours"
-    job = start_job(world, image, "europe-west4", {"arrcoc-owner": "mine", "arrcoc-run": "a-run"})
+    job = start_job(world, image, "europe-west4", {"arrcoc_owner": "mine", "arrcoc_run": "a-run"})
     (live,) = find_live(world).jobs
     assert (live.run, live.job, live.region, live.gpu, live.count) == ("a-run", job, "europe-west4", "L4", 1)
     before = len(sandbox.changes())

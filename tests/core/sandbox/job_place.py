@@ -89,7 +89,7 @@ class JobPlace:
         }
         return {
             "display_name": "a job",
-            "labels": {"arrcoc-run": "r", "arrcoc-attempt": "1"},
+            "labels": {"arrcoc_run": "r", "arrcoc_attempt": "1"},
             "job_spec": {
                 "worker_pool_specs": [pool],
                 "scheduling": {"strategy": "SPOT", "disable_retries": True, **scheduling},

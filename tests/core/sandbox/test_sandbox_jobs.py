@@ -155,8 +155,8 @@ def test_lists_are_filtered_and_paged_and_jobs_deleted(place: JobPlace) -> None:
         return [job.name for job in client.list_custom_jobs(request={"parent": PARENT, "filter": text, **given})]
 
     assert listed("", page_size=1) == names[::-1]
-    assert listed('labels.arrcoc-run="r" AND state="JOB_STATE_FAILED"') == [names[1]]
-    assert listed('labels.arrcoc-run="other" OR (labels.arrcoc-attempt=1 AND NOT state="JOB_STATE_FAILED")') == [
+    assert listed('labels.arrcoc_run="r" AND state="JOB_STATE_FAILED"') == [names[1]]
+    assert listed('labels.arrcoc_run="other" OR (labels.arrcoc_attempt=1 AND NOT state="JOB_STATE_FAILED")') == [
         names[2],
         names[0],
     ]
@@ -171,7 +171,7 @@ def test_a_lost_answer_leaves_one_job_that_its_label_finds(place: JobPlace) -> N
     place.sandbox.set_scenario([LostAck(method="CreateCustomJob")])
     with pytest.raises(Exception, match=r"Connection|Remote"):
         place.create(place.job(FOREVER))
-    found = list(place.jobs.list_custom_jobs(request={"parent": PARENT, "filter": 'labels.arrcoc-run="r"'}))
+    found = list(place.jobs.list_custom_jobs(request={"parent": PARENT, "filter": 'labels.arrcoc_run="r"'}))
     assert len(found) == 1
 
 

@@ -48,17 +48,17 @@ def put(bucket: Any, name: str, content: bytes | str = b"x", **given: Any) -> An
 def test_a_bucket_from_creation_to_deletion(store: Sandbox) -> None:
     client = store.cloud().storage()
     bucket = client.bucket("arrcoc-sandbox-made")
-    bucket.labels = {"arrcoc-owner": "arrcoc"}
+    bucket.labels = {"arrcoc_owner": "arrcoc"}
     bucket.iam_configuration.uniform_bucket_level_access_enabled = True
     bucket.add_lifecycle_delete_rule(age=30)
     client.create_bucket(bucket, location="us-central1")
     held = client.get_bucket("arrcoc-sandbox-made")
-    assert held.labels == {"arrcoc-owner": "arrcoc"} and held.location == "US-CENTRAL1"
+    assert held.labels == {"arrcoc_owner": "arrcoc"} and held.location == "US-CENTRAL1"
     assert held.iam_configuration.uniform_bucket_level_access_enabled
     assert next(iter(held.lifecycle_rules))["condition"] == {"age": 30}
     with pytest.raises(api.Conflict, match="you already own it"):
         client.create_bucket("arrcoc-sandbox-made")
-    held.labels = {"arrcoc-owner": "arrcoc", "more": "1"}
+    held.labels = {"arrcoc_owner": "arrcoc", "more": "1"}
     held.patch()
     with pytest.raises(api.PreconditionFailed):
         held.patch(if_metageneration_match=1)
