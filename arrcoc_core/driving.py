@@ -211,8 +211,10 @@ class Driver:
                 self._target(run).cancel(handle, force=now > since + GRACE_S, verdict=verdict)
             except (CloudError, UnseenError) as error:  # it is asked again at the next look
                 self._say(f"{run.id}: {error.message}")
-        # A process that was killed is gone, seen or not; a job without a handle cannot be reached by anybody here.
-        if now > since + 3 * GRACE_S and (handle is None or not current.ladder):
+        # A process has a handle from its start on. One that was killed is gone, seen or not; a job without a handle
+        # cannot be reached by anybody here.
+        here = not current.ladder
+        if (here and handle is None) or (now > since + 3 * GRACE_S and (here or handle is None)):
             events = [Event(run.id, "ended", now, cause=current.cause or cause, data={"state": current.verdict})]
             if attempt is not None:
                 data = {"state": "failed", "exit_code": None}

@@ -85,7 +85,8 @@ def choose_device(compute: Compute, world: World, say: Callable[[str], None] = l
         )
         return torch.device("cpu")
     if asked > there:
-        raise DeviceError(
+        raise _device_error(
+            compute,
             f"{asked} GPU{'s' if asked > 1 else ''} asked for, and {there or 'none'} "
             f"{'is' if there < 2 else 'are'} to be seen here",
             remedy='Set compute=Local(device="cpu") to train on the processor, or check the driver with nvidia-smi.',
@@ -109,10 +110,19 @@ def check_kind(compute: Compute, there: str) -> None:
     """DeviceError when a GPU that its driver calls `there` is not of the kind asked for."""
     asked = _kind(compute)
     if asked in GPU_NAMES and not re.search(GPU_NAMES[asked], there):
-        raise DeviceError(
+        raise _device_error(
+            compute,
             f"a GPU of the kind {asked} was asked for, and this machine has a {there}",
             remedy="The machine is not the one that was planned and paid for: check the job's machine type.",
         )
+
+
+def _device_error(compute: Compute, message: str, remedy: str) -> DeviceError:
+    """A wrong configuration here; on a rented machine the machine is to blame (exit 1), and the next may be fine."""
+    error = DeviceError(message, remedy=remedy)
+    if not isinstance(compute, Local):
+        error.exit_code = 1
+    return error
 
 
 def available_threads(world: World) -> int:

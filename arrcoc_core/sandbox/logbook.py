@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from arrcoc_core.sandbox.clock import Clock
 
-_DELAY_S = (0.5, 6.0)
+SHORTEST_DELAY_S, LONGEST_DELAY_S = 0.5, 6.0
 """Virtual seconds between writing and reading."""
 
 
@@ -69,7 +69,7 @@ class LogBook:
             self._db.close()
 
     def _seen(self, entry: Entry) -> float:
-        low, high = _DELAY_S
+        low, high = SHORTEST_DELAY_S, LONGEST_DELAY_S
         share = zlib.crc32(entry.insert_id.encode()) % 1000 / 1000
         return max(entry.at, self._clock.now()) + self._clock.scaled(low + share * (high - low))
 

@@ -70,7 +70,9 @@ def _image(services: Services, request: JobRequest, held: Mapping[str, Any]) -> 
         return Preparation("working", data, status.detail)
     if status.state == "succeeded":
         return status.digest
-    if status.state in ("timeout", "cancelled"):
+    # One that failed before its first step was not let at its source or its log: roles that are minutes old may not
+    # be seen everywhere yet.
+    if status.state in ("timeout", "cancelled") or status.step == 0:
         return Preparation("again", {**data, "build": None}, f"building its image: {status.detail}")
     return Preparation(
         "failed",

@@ -48,6 +48,13 @@ class Fix:
         return not os.environ.get("ARRCOC_CLOUD_ENDPOINTS") and shutil.which("gcloud") is not None
 
     @property
+    def typed(self) -> str:
+        """The command as it has to be typed in a terminal, which knows nothing of the app's sandbox switch."""
+        if os.environ.get("ARRCOC_CLOUD_ENDPOINTS") and self.command.startswith("arrcoc "):
+            return self.command.replace("arrcoc ", "arrcoc --sandbox ", 1)
+        return self.command
+
+    @property
     def words(self) -> list[str]:
         """The command as a list of arguments; empty where it is no single command."""
         if not self.command or re.search(r"[|&;<>`$\n]", self.command):
@@ -99,9 +106,9 @@ class Trouble:
         """All of it, for the clipboard."""
         lines = [self.message, *([self.cause] if self.cause else [])]
         for number, fix in enumerate(self.fixes, 1):
-            lines.append(f"{number}. {fix.text}" if fix.text else f"{number}. {fix.command}")
+            lines.append(f"{number}. {fix.text}" if fix.text else f"{number}. {fix.typed}")
             if fix.command and fix.text:
-                lines.append(f"   {fix.command}")
+                lines.append(f"   {fix.typed}")
         return "\n".join(lines)
 
 

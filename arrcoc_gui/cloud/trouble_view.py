@@ -64,10 +64,10 @@ class TroubleView(QFrame):
                 row += 1 if fix.command else 0
             if fix.command:
                 # A command may be longer than the page: it is shortened on screen, and whole in the clipboard.
-                command = ElidedLabel(fix.command, mode=Qt.TextElideMode.ElideMiddle)
+                command = ElidedLabel(fix.typed, mode=Qt.TextElideMode.ElideMiddle)
                 command.setProperty("look", "mono")
                 grid.addWidget(command, row, 1, Qt.AlignmentFlag.AlignVCenter)
-                grid.addWidget(self._copy("Copy", fix.command, f"Copy the command {fix.command}"), row, 2)
+                grid.addWidget(self._copy("Copy", fix.typed, f"Copy the command {fix.typed}"), row, 2)
                 if fix.runnable:
                     grid.addWidget(self._run(fix), row, 3)
             row += 1

@@ -133,6 +133,7 @@ class TestSwitch:
         window.state.sandbox.turn_off()
 
 
+@pytest.mark.long
 def test_from_an_empty_project_to_an_empty_project(
     project: Path, sandbox: Sandbox, open_window: Open, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ def test_the_result_loads(whole_run: Path) -> None:
     assert "from_pretrained" in (whole_run / "result" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_killed_at_three_moments(whole_run: Path, make_run: MakeRun, start_trainer: Start) -> None:
     run = make_run()
     first = start_trainer(run)

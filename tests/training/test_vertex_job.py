@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cloud_job import CloudRun
 
 from arrcoc_core.metrics import open_metrics
@@ -36,6 +37,7 @@ def kill(container: subprocess.Popen[bytes]) -> None:
     container.wait()
 
 
+@pytest.mark.long
 def test_preempted_restarted_and_resumed_equals_one_left_alone(cloud_run: MakeCloudRun, whole_run: Path) -> None:
     run = cloud_run()
     first = run.start()

@@ -7,6 +7,7 @@ from typing import Any
 
 from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.sandbox.images import publish
+from arrcoc_core.sandbox.logbook import LONGEST_DELAY_S
 
 PARENT = "projects/arrcoc-sandbox/locations/us-central1"
 ACCOUNT = "trainer@arrcoc-sandbox.iam.gserviceaccount.com"
@@ -120,9 +121,12 @@ class JobPlace:
             "resource_names": ["projects/arrcoc-sandbox"],
             "filter": f'resource.type="ml_job" AND resource.labels.job_id="{name.rpartition("/")[2]}"',
         }
+        ended = False
         while True:
             entries = list(self.sandbox.cloud().logs().list_log_entries(request=request))
-            if any(entry.text_payload.startswith(("Job completed", "Job failed", "Job canc")) for entry in entries):
+            if ended:
                 found = {entry.insert_id: entry for entry in entries if entry.json_payload}
                 return [str(entry.json_payload["message"]) for entry in found.values()]
-            time.sleep(0.02)
+            ended = any(one.text_payload.startswith(("Job completed", "Job failed", "Job canc")) for one in entries)
+            # An entry may come after one that was written later, by up to this long.
+            time.sleep(self.sandbox.box.clock.scaled(LONGEST_DELAY_S) if ended else 0.02)
