@@ -203,6 +203,7 @@ class Driver:
             return
         if current.state != "cancelling":
             self.store.append([Event(run.id, "cancel_requested", now, cause=cause, data={"verdict": "failed"})])
+            current = self.store.run(run.id)
         since = self._deaf.setdefault(run.id, now)
         handle = attempt.handle if attempt is not None else None
         if handle is not None:  # it may not even be possible to look at it any more
