@@ -50,6 +50,7 @@ def test_a_run_survives_its_launcher(full: bool, project: Path, arrcoc: list[str
     assert series.step[0] == 0 and series.step[-1] == run.total_steps
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_sweep_survives_its_launcher(
     full: bool, project: Path, arrcoc: list[str], figures: Callable[..., None]

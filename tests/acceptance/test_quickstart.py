@@ -22,7 +22,8 @@ def test_quickstart_learns(full: bool, project: Path, arrcoc: list[str], figures
     total = 0.0
     for seed in (0, 1, 2) if full else (0,):
         launched_at = time.time()
-        command = [*arrcoc, "launch", "quickstart", "--set", f"train.seed={seed}", "--watch"]
+        sets = [] if full else ["--set", "data.max_train_samples=4800"]
+        command = [*arrcoc, "launch", "quickstart", "--set", f"train.seed={seed}", *sets, "--watch"]
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
         took = time.time() - launched_at
         total += took
@@ -50,7 +51,7 @@ def test_quickstart_learns(full: bool, project: Path, arrcoc: list[str], figures
         )
 
         assert summary["eval/accuracy_full"] >= 0.99
-        assert summary["eval/accuracy"] >= 0.98
+        assert summary["eval/accuracy"] >= (0.98 if full else 0.9)
         assert summary["eval/accuracy_random"] < 0.40
         assert summary["eval/accuracy_uniform"] < 0.40
         assert summary["eval/accuracy_shuffled_question"] <= summary["eval/accuracy"] - 0.25

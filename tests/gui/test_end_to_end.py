@@ -116,6 +116,7 @@ def test_launch_watch_leave_come_back_and_cancel(small: Path, open_window: Open,
     qtbot.waitUntil(lambda: page.panes.strip.timeline.spans[-1].kind == "cancelled", timeout=LONG_MS)
 
 
+@pytest.mark.long
 def test_a_sweep_from_the_list_to_its_result(small: Path, open_window: Open, qtbot: QtBot) -> None:
     window = open_window(small, "budgets")
     page = launch(qtbot, window, "budgets")

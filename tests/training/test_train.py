@@ -91,6 +91,7 @@ def test_what_a_run_leaves(whole_run: Path) -> None:
     assert committed(whole_run) == ["step-00000011", "step-00000012"]
 
 
+@pytest.mark.long
 def test_the_result_is_left_after_all_else(make_run: MakeRun, start_trainer: Start) -> None:
     run = make_run("data.max_train_samples=8", "train.batch_size=8")
     (run / "result").write_text("in the way")
