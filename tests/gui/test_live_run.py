@@ -84,6 +84,7 @@ def test_launch_watch_cancel_reopen(small: Path, open_window, qtbot: QtBot) -> N
     )
 
 
+@pytest.mark.long
 def test_a_sweep_goes_on_when_the_window_closes(small: Path, open_window, qtbot: QtBot) -> None:
     window = open_window(small, "two")
     page = experiments(qtbot, window)

@@ -33,8 +33,15 @@ def root(make_project) -> Path:
     return root
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0])
-@pytest.mark.parametrize("choice", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("choice", "scale"),
+    [
+        ("light", 1.0),
+        ("dark", 2.0),
+        pytest.param("light", 2.0, marks=pytest.mark.long),
+        pytest.param("dark", 1.0, marks=pytest.mark.long),
+    ],
+)
 def test_pages_are_drawn_and_nothing_is_cut_off(
     choice: str, scale: float, root: Path, open_window, qtbot: QtBot, request: pytest.FixtureRequest
 ) -> None:

@@ -199,6 +199,7 @@ def test_two_ranks_share_the_work(whole_run: Path, make_run: MakeRun, pytestconf
     assert two["train/loss"] == pytest.approx(one["train/loss"], rel=1e-2)
 
 
+@pytest.mark.long
 def test_sizes_and_precision_arrive(make_run: MakeRun, start_trainer: Start) -> None:
     run = make_run("data.image_size=32", "tokens.keep=2", "train.bf16=true", "evaluation.pictures=0", "train.epochs=2")
     trainer = start_trainer(run)
