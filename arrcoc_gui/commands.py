@@ -10,46 +10,21 @@ from arrcoc_gui.theme import Choice, themes
 if TYPE_CHECKING:
     from arrcoc_gui.window import MainWindow
 
+PAGES = (
+    ("H", "home", "Home"),
+    ("1", "monitor", "Monitor: curves, pictures and log"),
+    ("2", "experiments", "Launch: the experiments"),
+    ("3", "setup", "Setup: what the cloud needs"),
+    ("4", "teardown", "Teardown: remove what is ours"),
+    ("5", "infra", "Infra: resources, quota, cost"),
+)
+"""Key, name and title of each page."""
+
 
 def window_actions(window: MainWindow) -> list[Action]:
     """Those that work on every page. They look at `window` only when they run."""
     return [
-        Action(id="go.home", title="Home", keys=("H",), menu="Go", run=lambda: window.go("home")),
-        Action(
-            id="go.monitor",
-            title="Monitor: curves, pictures and log",
-            keys=("1",),
-            menu="Go",
-            run=lambda: window.go("monitor"),
-        ),
-        Action(
-            id="go.experiments",
-            title="Launch: the experiments",
-            keys=("2",),
-            menu="Go",
-            run=lambda: window.go("experiments"),
-        ),
-        Action(
-            id="go.setup",
-            title="Setup: what the cloud needs",
-            keys=("3",),
-            menu="Go",
-            run=lambda: window.go("setup"),
-        ),
-        Action(
-            id="go.teardown",
-            title="Teardown: remove what is ours",
-            keys=("4",),
-            menu="Go",
-            run=lambda: window.go("teardown"),
-        ),
-        Action(
-            id="go.infra",
-            title="Infra: resources, quota, cost",
-            keys=("5",),
-            menu="Go",
-            run=lambda: window.go("infra"),
-        ),
+        *(_page(key, name, title, window) for key, name, title in PAGES),
         Action(
             id="app.sandbox",
             title="Sandbox: rehearse without the cloud",
@@ -87,6 +62,10 @@ def open_log(window: MainWindow) -> None:
         window.state.open_in_editor(app_log.path)
     else:
         window.show_notice("The log is empty: nothing has gone wrong")
+
+
+def _page(key: str, name: str, title: str, window: MainWindow) -> Action:
+    return Action(id=f"go.{name}", title=title, keys=(key,), menu="Go", run=lambda: window.go(name))
 
 
 def _theme(choice: Choice, title: str, window: MainWindow) -> Action:

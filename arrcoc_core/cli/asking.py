@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from arrcoc_core.cli.terminal import as_typed, confirm, paint, say
+from arrcoc_core.cli.terminal import as_typed, confirm, paint, say, say_line
 from arrcoc_core.infra.events import Fix, Problem
 
 
@@ -31,6 +31,15 @@ def show_problem(problem: Problem) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"{paint('error', 'bad', sys.stderr)}: {as_typed(problem.to_text())}\n")
     sys.stderr.flush()
+
+
+def refused(problem: Problem, *, as_json: bool) -> int:
+    """Tell why nothing was done, as a person or a program reads it; the exit code."""
+    if as_json:
+        say_line({"type": "error", "error": problem.to_json()})
+    else:
+        show_problem(problem)
+    return 2
 
 
 def repair(problem: Problem, *, asks: bool, yes: bool) -> bool:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cli.asking import ask
-from arrcoc_core.cli.live_rows import say_event
-from arrcoc_core.cli.terminal import say, table
+from arrcoc_core.cli.terminal import say, say_line, table
 from arrcoc_core.errors import ConfigError, SettingsError
 from arrcoc_core.formatting import UNKNOWN, money
 
@@ -45,9 +44,9 @@ def list_choices(what: str, settings: Settings) -> int:
         assert settings.root is not None
         rows = [row.to_json() for row in _region_rows(settings, settings.root)]
     else:
-        from arrcoc_core.infra.keys import TITLES, find_keys
+        from arrcoc_core.accounts.keys import TITLES, find_keys
 
-        held = find_keys(str(settings.get("WANDB_BASE_URL")))
+        held = find_keys(settings)
         rows = [
             {
                 "type": "key",
@@ -59,7 +58,7 @@ def list_choices(what: str, settings: Settings) -> int:
             for variable, title in TITLES.items()
         ]
     for row in rows:
-        say_event(row)
+        say_line(row)
     return 0
 
 

@@ -10,19 +10,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from arrcoc_core.cli.terminal import finite
+from arrcoc_core.cli.terminal import say_line
 from arrcoc_core.errors import ArrcocError, CloudError
 from arrcoc_core.facts import Check
 
 
 def say_event(name: str, value: Any, **more: Any) -> None:
-    sys.stdout.write(json.dumps(finite({name: value, **more}), ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
+    say_line({name: value, **more})
 
 
 def say_check(check: Check) -> None:

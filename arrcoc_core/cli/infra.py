@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cli.asking import show_problem
-from arrcoc_core.cli.live_rows import LiveRows, say_event
-from arrcoc_core.cli.terminal import is_tty, paint, say, table
+from arrcoc_core.cli.asking import refused, show_problem
+from arrcoc_core.cli.live_rows import LiveRows
+from arrcoc_core.cli.terminal import is_tty, paint, say, say_line, table
 from arrcoc_core.errors import ArrcocError, ConfigError, PlanError
 from arrcoc_core.formatting import UNKNOWN, money, size
 
@@ -48,11 +48,7 @@ def _look(world: World, as_json: bool) -> int:
 
     problem = first_problem(world)
     if problem is not None:  # nothing below could be asked for
-        if as_json:
-            say_event({"type": "error", "error": problem.to_json()})
-        else:
-            show_problem(problem)
-        return 2
+        return refused(problem, as_json=as_json)
     parts = [
         _Part("quotas", "Quotas", _quotas, _quota_table, as_json),
         _Part("costs", "Cost of keeping", _costs, _cost_table, as_json),
@@ -70,7 +66,7 @@ def _look(world: World, as_json: bool) -> int:
         for part in parts:
             part.wait()
     if as_json:
-        say_event({"type": "done", "done": True, "ok": outcome.ok and not any(part.problem for part in parts)})
+        say_line({"type": "done", "done": True, "ok": outcome.ok and not any(part.problem for part in parts)})
         return outcome.exit_code
     if not is_tty():
         for line in below():
@@ -132,16 +128,16 @@ class _Part:
         self._seconds = time.monotonic() - self._since
         if self._as_json:
             for row in rows:
-                say_event({"type": "job", **row.to_json()} if self.key == "jobs" else row.to_json())
+                say_line({"type": "job", **row.to_json()} if self.key == "jobs" else row.to_json())
             if self.key == "costs":
-                say_event(cost_total(rows))
+                say_line(cost_total(rows))
         self._rows = rows
         self._tell("loaded")
 
     def _tell(self, state: str) -> None:
         if self._as_json:
             error = self.problem.to_json() if self.problem is not None else None
-            say_event(
+            say_line(
                 {"type": "table", "table": self.key, "state": state, "seconds": round(self._seconds, 3), "error": error}
             )
 
@@ -252,7 +248,7 @@ def _request(world: World, arguments: argparse.Namespace) -> int:
     with view:
         outcome = ensure_only(world, [wanted], on_event=view.tell)
     if arguments.json:
-        say_event({"type": "done", "done": True, "ok": outcome.ok})
+        say_line({"type": "done", "done": True, "ok": outcome.ok})
         return outcome.exit_code
     for event in outcome.events:
         if event.error is not None:

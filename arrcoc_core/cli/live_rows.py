@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from arrcoc_core.cli.terminal import finite, height, is_tty, paint, printable, say, shorten, width
+from arrcoc_core.cli.terminal import height, is_tty, paint, printable, say, say_line, shorten, width
 from arrcoc_core.infra.events import BUSY, TONES, Event
 
 _REDRAW_S = 0.1
@@ -24,12 +22,6 @@ _SLOW_S = 0.05
 
 _BEFORE_DETAIL = 22
 """Columns of a row besides its title and its detail."""
-
-
-def say_event(value: dict[str, Any]) -> None:
-    """One JSON object on one line, at once."""
-    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
 
 
 class LiveRows:
@@ -75,7 +67,7 @@ class LiveRows:
 
     def tell(self, event: Event) -> None:
         if self._as_json:
-            say_event(event.to_json())
+            say_line(event.to_json())
             return
         with self._lock:
             before = self._events.get(event.resource)

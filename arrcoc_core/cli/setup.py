@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cli.asking import can_ask, repair, show_problem
+from arrcoc_core.cli.asking import can_ask, refused, repair, show_problem
 from arrcoc_core.cli.choosing import check_region, chosen, list_choices, with_values
-from arrcoc_core.cli.live_rows import LiveRows, say_event
-from arrcoc_core.cli.terminal import confirm, say
+from arrcoc_core.cli.live_rows import LiveRows
+from arrcoc_core.cli.terminal import confirm, say, say_line
 from arrcoc_core.formatting import plural
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def setup(arguments: argparse.Namespace) -> int:
     world = _world(settings, arguments, asks)
     problem = _blocked(world, asks, arguments.yes)
     if problem is not None:
-        return _refused(problem, arguments.json)
+        return refused(problem, as_json=arguments.json)
     _write(root, settings, changes, arguments)
     if asks and not arguments.dry_run:
         world = replace(world, copy=_ask_for_keys(world))
@@ -75,7 +75,7 @@ def _run(world: World, arguments: argparse.Namespace, asks: bool) -> int:
             say("\nInterrupted. What is made stays: arrcoc setup   makes the rest.")
         raise
     if arguments.json:
-        say_event(_done(outcome, arguments.dry_run))
+        say_line(_done(outcome, arguments.dry_run))
     else:
         _summary(outcome, arguments.dry_run)
     return outcome.exit_code
@@ -147,7 +147,7 @@ def _write(root: Path, settings: Settings, changes: dict[str, str], arguments: a
         starter = None if str(settings.get("CLOUD_ENDPOINTS")) else starter_file(root)
         written = write_settings(file, changes, starter=starter)
     if arguments.json:
-        say_event({"type": "settings", "file": str(file), "changes": changes, "written": written})
+        say_line({"type": "settings", "file": str(file), "changes": changes, "written": written})
     elif changes:
         shown = ", ".join(f"{key}={value}" for key, value in changes.items())
         say(f"{file}: {shown}" if written else f"{file} would get: {shown}")
@@ -181,18 +181,10 @@ def _blocked(world: World, asks: bool, yes: bool) -> Problem | None:
     return first_problem(world)
 
 
-def _refused(problem: Problem, as_json: bool) -> int:
-    if as_json:
-        say_event({"type": "error", "error": problem.to_json()})
-    else:
-        show_problem(problem)
-    return 2
-
-
 def _ask_for_keys(world: World) -> frozenset[str]:
     """The keys that the user wants copied; only those that are not there yet are asked for."""
+    from arrcoc_core.accounts.keys import TITLES
     from arrcoc_core.errors import CloudError
-    from arrcoc_core.infra.keys import TITLES
     from arrcoc_core.infra.secret_copies import secrets
 
     wanted = set(world.copy)

@@ -9,14 +9,13 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from arrcoc_core.cli.asking import ask, can_ask, show_problem
-from arrcoc_core.cli.live_rows import LiveRows, say_event
-from arrcoc_core.cli.terminal import confirm, say, table
+from arrcoc_core.cli.asking import ask, can_ask, refused, show_problem
+from arrcoc_core.cli.live_rows import LiveRows
+from arrcoc_core.cli.terminal import confirm, say, say_line, table
 from arrcoc_core.errors import ConfigError, RunError
 from arrcoc_core.formatting import money, plural, size
 
 if TYPE_CHECKING:
-    from arrcoc_core.infra.events import Problem
     from arrcoc_core.infra.teardown import Item, Live
     from arrcoc_core.infra.world import World
 
@@ -38,27 +37,27 @@ def teardown(arguments: argparse.Namespace) -> int:
     asks = can_ask() and not arguments.json
     problem = first_problem(world)
     if problem is not None:
-        return _refused(problem, arguments.json)
+        return refused(problem, as_json=arguments.json)
     items = find_ours(world, with_checkpoints=arguments.with_checkpoints)
     live = find_live(world)
     _list(items, live, world, arguments)
     if arguments.dry_run:
         if arguments.json:
-            say_event(_done(0, sum(not item.removed for item in items), 0, dry_run=True))
+            say_line(_done(0, sum(not item.removed for item in items), 0, dry_run=True))
         else:
             say("Nothing was changed.")
         return 0
     if live and not (arguments.cancel_runs or (asks and confirm("Cancel them?"))):
-        return _refused(problem_of(still_live(live), world), arguments.json)
+        return refused(problem_of(still_live(live), world), as_json=arguments.json)
     if not any(item.removed for item in items):
         if arguments.json:
-            say_event(_done(0, len(items), 0))
+            say_line(_done(0, len(items), 0))
         else:
             say("There is nothing to remove.")
         return 0
     problem = _unconfirmed(world, items, arguments, asks)
     if problem is not None:
-        return _refused(problem_of(problem, world), arguments.json)
+        return refused(problem_of(problem, world), as_json=arguments.json)
     if live:
         if not arguments.json:
             say("Cancelling, and waiting until they have ended …", flush=True)
@@ -79,7 +78,7 @@ def _remove(world: World, arguments: argparse.Namespace) -> int:
         raise
     removed, kept, failed = outcome.count("removed"), outcome.count("kept"), len(outcome.failed)
     if arguments.json:
-        say_event(_done(removed, kept, failed))
+        say_line(_done(removed, kept, failed))
         return outcome.exit_code
     for event in outcome.failed:
         if event.error is not None:
@@ -94,11 +93,11 @@ def _remove(world: World, arguments: argparse.Namespace) -> int:
 def _list(items: list[Item], live: Live, world: World, arguments: argparse.Namespace) -> None:
     if arguments.json:
         for item in items:
-            say_event(item.to_json())
+            say_line(item.to_json())
         for line in live.to_json():
-            say_event(line)
+            say_line(line)
         bucket = world.names.runs_bucket if arguments.with_checkpoints else ""
-        say_event({"type": "confirm", "confirm": world.names.owner, "confirm_checkpoints": bucket})
+        say_line({"type": "confirm", "confirm": world.names.owner, "confirm_checkpoints": bucket})
         return
     if not items:
         say(f"Nothing in project {world.names.project} carries the label of {world.names.owner}.")
@@ -181,11 +180,3 @@ def _cancel(world: World, live: Live) -> None:
 def _done(removed: int, kept: int, failed: int, *, dry_run: bool = False) -> dict[str, object]:
     counts = {"removed": removed, "kept": kept, "failed": failed}
     return {"type": "done", "done": True, "ok": not failed, **counts, "dry_run": dry_run}
-
-
-def _refused(problem: Problem, as_json: bool) -> int:
-    if as_json:
-        say_event({"type": "error", "error": problem.to_json()})
-    else:
-        show_problem(problem)
-    return 2

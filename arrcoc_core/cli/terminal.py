@@ -177,6 +177,12 @@ def say_json(value: Any) -> None:
     sys.stdout.write(json.dumps(finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def say_line(value: dict[str, Any]) -> None:
+    """One JSON object on one line, at once: an event, for a program that watches."""
+    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
 def finite(value: Any) -> Any:
     """The same value with NaN and infinities replaced by None, which is what JSON can say."""
     if isinstance(value, float):

@@ -54,6 +54,16 @@ def call(
         pause = min(pause * 2, _LONGEST_PAUSE_S)
 
 
+def if_there(method: Callable[..., T], *arguments: Any, **named: Any) -> T | None:
+    """`call(...)`; None where there is no such thing: for looking, and for removing what may be gone already."""
+    try:
+        return call(method, *arguments, **named)
+    except CloudError as error:
+        if error.scope == "not-found":
+            return None
+        raise
+
+
 @contextmanager
 def translated(what: str) -> Generator[None, None, None]:
     """Errors of Google's libraries inside the block become a `CloudError`; any other error passes."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from arrcoc_core.cloud.calling import call, translated
+from arrcoc_core.cloud.calling import call, if_there, translated
 from arrcoc_core.cloud.clients import Cloud
 from arrcoc_core.cloud.names import Names
 from arrcoc_core.errors import CloudError, RunError
@@ -73,13 +73,8 @@ def image_tag(code: Path) -> str:
 def find_image(cloud: Cloud, names: Names, tag: str) -> str | None:
     """`REGION-docker.pkg.dev/…/trainer@sha256:…` of a tag; None when there is no such image, or no repository."""
     package = f"{names.repository}/packages/{names.image.rsplit('/', 1)[1]}"
-    try:
-        found: Any = call(cloud.registry().get_tag, name=f"{package}/tags/{tag}")
-    except CloudError as error:
-        if error.scope == "not-found":
-            return None
-        raise
-    return f"{names.image}@{str(found.version).rsplit('/', 1)[1]}"
+    found: Any = if_there(cloud.registry().get_tag, name=f"{package}/tags/{tag}")
+    return None if found is None else f"{names.image}@{str(found.version).rsplit('/', 1)[1]}"
 
 
 def start_build(cloud: Cloud, names: Names, tag: str, code: Path) -> Handle:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.calling import call, if_there
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.policies import account_path
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, found_or_none, listed
+from arrcoc_core.infra.resource import Say, Status, listed
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -55,17 +55,12 @@ class ServiceAccount:
         found, problem = self._look(world)
         if problem is not None or found is None:
             return problem or Status("missing")
-        try:
-            request = {"name": account_path(world, self.email)}
-            call(world.cloud.accounts().delete_service_account, request=request)
-        except CloudError as error:
-            if error.scope != "not-found":
-                raise
+        if_there(world.cloud.accounts().delete_service_account, request={"name": account_path(world, self.email)})
         return Status("missing")
 
     def _look(self, world: World) -> tuple[Any, Status | None]:
         request = {"name": account_path(world, self.email)}
-        found = found_or_none(world.cloud.accounts().get_service_account, request=request)
+        found = if_there(world.cloud.accounts().get_service_account, request=request)
         if found is None:
             return None, None
         if not is_ours(found, world):

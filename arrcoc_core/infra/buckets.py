@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.calling import call, if_there
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, found_or_none, listed, stranger
+from arrcoc_core.infra.resource import Say, Status, listed, stranger
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -86,11 +86,7 @@ class Bucket:
         if problem is not None or bucket is None:
             return problem or Status("missing")
         self._empty(world, bucket, say)
-        try:
-            call(bucket.delete)
-        except CloudError as error:
-            if error.scope != "not-found":
-                raise
+        if_there(bucket.delete)
         days = self.soft_delete_days
         return Status("missing", f"its objects can be restored, and are paid for, for {days} days" if days else "")
 
@@ -102,7 +98,7 @@ class Bucket:
     def _look(self, world: World) -> tuple[Any, Status | None]:
         """The bucket if it is ours, None if there is none; else what is wrong with it."""
         try:
-            found = found_or_none(world.cloud.storage().get_bucket, self.name)
+            found = if_there(world.cloud.storage().get_bucket, self.name)
         except CloudError as error:
             if error.scope != "permission":
                 raise
@@ -146,11 +142,7 @@ class Bucket:
         done, lock = [0], threading.Lock()
 
         def delete(blob: Any) -> None:
-            try:
-                call(blob.delete)
-            except CloudError as error:
-                if error.scope != "not-found":
-                    raise
+            if_there(blob.delete)
             with lock:
                 done[0] += 1
                 if done[0] % 100 == 0:

@@ -1,6 +1,6 @@
 """What Vertex AI grants this project: limits per metric and region, and the requests for more with their state.
 
-Listing the quotas of a service is one call of a few pages for all metrics and regions; it is asked once.
+Listing the quotas of a service is one call of a few pages for all metrics and regions. A `Quotas` is one such reading.
 """
 
 from __future__ import annotations

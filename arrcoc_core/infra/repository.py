@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cloud.calling import call
+from arrcoc_core.cloud.calling import call, if_there
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, finished, found_or_none, listed, stranger
+from arrcoc_core.infra.resource import Say, Status, finished, listed, stranger
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -91,7 +91,7 @@ class Repository:
         return int(found.size_bytes) if found is not None else 0
 
     def _look(self, world: World) -> tuple[Any, Status | None]:
-        found = found_or_none(world.cloud.registry().get_repository, request={"name": self.name})
+        found = if_there(world.cloud.registry().get_repository, request={"name": self.name})
         if found is None:
             return None, None
         why = stranger(found.labels, world)

@@ -73,16 +73,6 @@ def stranger(labels: Any, world: World) -> str:
     return f"it is labelled {OWNER_LABEL}={owner}" if owner else f"it has no label {OWNER_LABEL}"
 
 
-def found_or_none(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """The answer of a get, or None where there is no such thing."""
-    try:
-        return call(method, *arguments, **named)
-    except CloudError as error:
-        if error.scope == "not-found":
-            return None
-        raise
-
-
 def listed(method: Callable[..., Any], *arguments: Any, **named: Any) -> list[Any]:
     """Every item of a listing, all pages of it."""
 

@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.cloud.calling import TRANSIENT, call
+from arrcoc_core.accounts.keys import LOGINS, TITLES, LocalKey
+from arrcoc_core.cloud.calling import TRANSIENT, call, if_there
 from arrcoc_core.cloud.names import SECRET_KEYS
 from arrcoc_core.errors import CloudError
 from arrcoc_core.infra.events import Fix, Problem
-from arrcoc_core.infra.keys import LOGINS, TITLES, LocalKey
 from arrcoc_core.infra.policies import add, edit, has, secret_policy
 from arrcoc_core.infra.repairs import foreign
-from arrcoc_core.infra.resource import Say, Status, found_or_none, listed, stranger
+from arrcoc_core.infra.resource import Say, Status, listed, stranger
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -79,11 +79,7 @@ class Secret:
         found, problem = self._look(world)
         if problem is not None or found is None:
             return problem or Status("missing")
-        try:
-            call(world.cloud.secrets().delete_secret, request={"name": self.name})
-        except CloudError as error:
-            if error.scope != "not-found":
-                raise
+        if_there(world.cloud.secrets().delete_secret, request={"name": self.name})
         return Status("missing", "the key on this machine stays")
 
     def _copy(self, world: World, found: Any, local: LocalKey, say: Say) -> Status | None:
@@ -156,7 +152,7 @@ class Secret:
         return Status("note", "no key on this machine", problem)
 
     def _look(self, world: World) -> tuple[Any, Status | None]:
-        found = found_or_none(world.cloud.secrets().get_secret, request={"name": self.name})
+        found = if_there(world.cloud.secrets().get_secret, request={"name": self.name})
         if found is None:
             return None, None
         why = stranger(found.labels, world)

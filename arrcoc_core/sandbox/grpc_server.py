@@ -70,7 +70,7 @@ def _run(box: Box, service: Service, method: Any, request: Any, context: Any) ->
         context.abort(code, error.message)
     except DropConnection:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
-    except Exception:
+    except Exception:  # gRPC tells the client; the log keeps where it came from
         import traceback
 
         box.log(f"{method.path}: {traceback.format_exc()}")

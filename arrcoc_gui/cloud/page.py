@@ -14,11 +14,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QFrame,
     QHBoxLayout,
     QMessageBox,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +30,7 @@ from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, text_label
 from arrcoc_gui.widgets.question import Role, ask
+from arrcoc_gui.widgets.scrolling import fill_scrolling
 
 Said = Callable[[dict[str, Any]], None]
 Ended = Callable[[Ending], None]
@@ -274,14 +273,7 @@ class CloudPage(QWidget):
         column.addWidget(self.no_account)
         column.addWidget(self.inside)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(whole)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
+        area = fill_scrolling(self, whole)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
         self.cancel.hide()
         self.no_account.hide()

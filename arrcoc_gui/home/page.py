@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from arrcoc_gui.actions import Action
 from arrcoc_gui.background import Task, run_in_background
@@ -15,6 +15,7 @@ from arrcoc_gui.home.loading import BANDS, HomeView, LiveView, load_home
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import text_label
+from arrcoc_gui.widgets.scrolling import fill_scrolling
 
 REFRESH_MS = 1000  # while something runs and the page shows
 
@@ -199,13 +200,6 @@ class HomePage(QWidget):
         self._right.setLayout(right)
         columns.addLayout(left, stretch=5)
         columns.addWidget(self._right, stretch=2)
-        area = QScrollArea()
-        area.setWidget(body)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
+        fill_scrolling(self, body)
         for widget in (self.welcome, self.next, self.results, self.needs, self.money, self.more, self._right):
             widget.hide()

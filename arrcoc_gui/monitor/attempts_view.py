@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from arrcoc_gui.cloud.trouble_view import TroubleView
 from arrcoc_gui.monitor.attempt_rows import (
@@ -27,6 +27,7 @@ from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, text_label
 from arrcoc_gui.widgets.drawn import ProgressLine
 from arrcoc_gui.widgets.plain_table import PlainTable
+from arrcoc_gui.widgets.scrolling import fill_scrolling
 
 
 class AttemptsView(QWidget):
@@ -118,13 +119,6 @@ class AttemptsView(QWidget):
         for widget in (self.where, self.trouble, self.image, self.table, self.none):
             column.addWidget(widget)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(body)
-        area.setWidgetResizable(True)
+        area = fill_scrolling(self, body)
         area.setProperty("look", "bare")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
