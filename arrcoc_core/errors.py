@@ -121,7 +121,10 @@ class CheckpointError(ArrcocError):
 
 
 class CloudError(ArrcocError):
-    """A service of Google Cloud refused or failed. `scope` says what it is about, `data` what the service added."""
+    """A service of Google Cloud, W&B or the Hub refused or failed.
+
+    `scope` says what it is about, `data` what the service added.
+    """
 
     def __init__(
         self, message: str, *, scope: CloudScope, remedy: str = "", data: Mapping[str, str] | None = None

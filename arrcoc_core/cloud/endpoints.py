@@ -5,6 +5,7 @@
     {"name": "sandbox",
      "services": {"storage": "http://127.0.0.1:41001", "aiplatform": "http://127.0.0.1:41002", …},
      "credentials": "/…/key.json",
+     "keys": {"WANDB_API_KEY": "/…/wandb.key", "HF_TOKEN": "/…/hub.token"},
      "console": "http://127.0.0.1:41001/console",
      "speed": 1.0}
 
@@ -33,6 +34,8 @@ class Endpoints:
     """Service -> address with its scheme; a service that is not here is at Google's own address."""
     credentials: str | None = None
     """A key file to use instead of the ones Google's own tools keep."""
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variable -> file with the key that these endpoints take for it."""
     console: str = GOOGLE_CONSOLE
     folder: Path | None = None
     """Where it was read from; None: these are Google's."""
@@ -58,6 +61,7 @@ def load_endpoints(folder: str) -> Endpoints:
             name=str(held["name"]),
             services={str(name): str(address) for name, address in held["services"].items()},
             credentials=held.get("credentials"),
+            keys={str(variable): str(file) for variable, file in held.get("keys", {}).items()},
             console=str(held.get("console", GOOGLE_CONSOLE)),
             folder=path.parent.resolve(),
             speed=float(held.get("speed", 1.0)),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from arrcoc_core.accounts.keys import LocalKey, find_keys
 from arrcoc_core.cloud.clients import Cloud
 from arrcoc_core.cloud.names import Names
-from arrcoc_core.infra.keys import LocalKey, find_keys
 from arrcoc_core.infra.needs import GpuNeed, gpu_needs
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class World:
             names=Names.of(settings),
             root=settings.root,
             needs=gpu_needs(settings.root, settings),
-            keys=find_keys(str(settings.get("WANDB_BASE_URL"))),
+            keys=find_keys(settings),
             copy=copy,
             request_quota=request_quota,
             contact=contact,

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from arrcoc_core.accounts.keys import LocalKey, find_keys
 from arrcoc_core.cli.asking import repair
 from arrcoc_core.cli.live_rows import LiveRows
 from arrcoc_core.errors import CloudError, CloudScope, ConfigError
 from arrcoc_core.infra.events import Event, Fix, Problem
-from arrcoc_core.infra.keys import find_keys
 from arrcoc_core.infra.repairs import problem_of
 from arrcoc_core.infra.world import World, gcloud_account
+from arrcoc_core.settings import load_settings
 
 
 @pytest.mark.parametrize(
@@ -70,20 +71,24 @@ def test_keys_are_found_where_their_tools_keep_them(tmp_path: Path, monkeypatch:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)
-    assert "WANDB_API_KEY" not in find_keys("https://api.wandb.ai")
+
+    def at(url: str) -> dict[str, LocalKey]:
+        return find_keys(load_settings(tmp_path, {"ARRCOC_WANDB_BASE_URL": url}))
+
+    assert "WANDB_API_KEY" not in at("https://api.wandb.ai")
     (tmp_path / ".netrc").write_text(
         "machine api.wandb.ai login user password the-public-one\n"
         "machine wandb.example.com:8080 login user password the-own-one\n",
         encoding="utf-8",
     )
     (tmp_path / ".netrc").chmod(0o600)
-    public = find_keys("https://api.wandb.ai")["WANDB_API_KEY"]
-    own = find_keys("https://wandb.example.com:8080")["WANDB_API_KEY"]
+    public = at("https://api.wandb.ai")["WANDB_API_KEY"]
+    own = at("https://wandb.example.com:8080")["WANDB_API_KEY"]
     assert (public.value, own.value) == ("the-public-one", "the-own-one") and public.where.startswith("~/.netrc")
-    assert "WANDB_API_KEY" not in find_keys("https://elsewhere.example.com")
+    assert "WANDB_API_KEY" not in at("https://elsewhere.example.com")
     monkeypatch.setenv("WANDB_API_KEY", "from-the-environment")
     monkeypatch.setenv("HF_TOKEN", "hf_something")
-    found = find_keys("https://api.wandb.ai")
+    found = at("https://api.wandb.ai")
     assert found["WANDB_API_KEY"].value == "from-the-environment" and found["HF_TOKEN"].value == "hf_something"
     assert "from-the-environment" not in repr(found) and "hf_something" not in repr(found)
     assert found["WANDB_API_KEY"].fingerprint != public.fingerprint and len(public.fingerprint) == 12

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from google.iam.v1 import policy_pb2
 
+from arrcoc_core.accounts.keys import LocalKey
 from arrcoc_core.infra import check_infra, run_setup
 from arrcoc_core.infra.accounts import training_account
 from arrcoc_core.infra.buckets import runs_bucket, staging_bucket
 from arrcoc_core.infra.events import Event
 from arrcoc_core.infra.grants import LOG_WRITER, build_roles, training_roles
-from arrcoc_core.infra.keys import LocalKey
 from arrcoc_core.infra.policies import add, edit, has, project_policy, remove
 from arrcoc_core.infra.repository import repository
 from arrcoc_core.infra.running import Outcome

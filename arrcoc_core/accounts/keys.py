@@ -11,7 +11,14 @@ import netrc
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from arrcoc_core.accounts.addresses import wandb_url
+from arrcoc_core.cloud.endpoints import Endpoints, load_endpoints
+
+if TYPE_CHECKING:
+    from arrcoc_core.settings import Settings
 
 TITLES = {"WANDB_API_KEY": "W&B API key", "HF_TOKEN": "Hugging Face token"}
 LOGINS = {"WANDB_API_KEY": "wandb login", "HF_TOKEN": "hf auth login"}
@@ -30,10 +37,23 @@ class LocalKey:
         return hashlib.sha256(f"{self.variable}\0{self.value}".encode()).hexdigest()[:12]
 
 
-def find_keys(wandb_url: str) -> dict[str, LocalKey]:
-    """Variable -> key, of those that this machine has."""
-    found = (_wandb_key(wandb_url), _hub_token())
+def find_keys(settings: Settings) -> dict[str, LocalKey]:
+    """Variable -> key, of those that this machine has for the servers of `settings`.
+
+    Endpoints that serve W&B or the Hub themselves bring their own key for it: a person's own goes to no sandbox.
+    """
+    endpoints = load_endpoints(str(settings.get("CLOUD_ENDPOINTS")))
+    found = (
+        _file_key(endpoints, "WANDB_API_KEY") if "wandb" in endpoints.services else _wandb_key(wandb_url(settings)),
+        _file_key(endpoints, "HF_TOKEN") if "huggingface" in endpoints.services else _hub_token(),
+    )
     return {key.variable: key for key in found if key is not None}
+
+
+def _file_key(endpoints: Endpoints, variable: str) -> LocalKey | None:
+    path = Path(endpoints.keys.get(variable, ""))
+    value = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return LocalKey(variable, _short(path), value) if value else None
 
 
 def _wandb_key(url: str) -> LocalKey | None:
