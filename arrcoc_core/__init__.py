@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from arrcoc_core.experiment import Data as Data
     from arrcoc_core.experiment import Evaluation as Evaluation
     from arrcoc_core.experiment import Experiment as Experiment
+    from arrcoc_core.experiment import Hub as Hub
     from arrcoc_core.experiment import Local as Local
     from arrcoc_core.experiment import Logging as Logging
     from arrcoc_core.experiment import Model as Model
@@ -71,7 +72,7 @@ _HOMES = {
         "NoProjectError PlanError RunError SettingsError StoreError TargetUnavailableError UnknownExperimentError "
         "UnknownRunError WorldMovedError"
     ),
-    "experiment": "Checkpoints Data Evaluation Experiment Local Logging Model Tokens Train Vertex WandbLaunch",
+    "experiment": "Checkpoints Data Evaluation Experiment Hub Local Logging Model Tokens Train Vertex WandbLaunch",
     "metrics": "Series",
     "planning": "Plan",
     "resolving": "ResolvedExperiment resolve",

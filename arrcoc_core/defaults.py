@@ -11,6 +11,7 @@ from arrcoc_core.experiment import (
     Data,
     Evaluation,
     Experiment,
+    Hub,
     Local,
     Logging,
     Model,
@@ -20,7 +21,7 @@ from arrcoc_core.experiment import (
 
 DEFAULTS = Experiment(
     name="default",
-    model=Model(base="tiny", freeze_base=True),
+    model=Model(base="tiny", revision="", freeze_base=True),
     tokens=Tokens(keep=8),
     data=Data(
         dataset="synthetic",
@@ -46,6 +47,7 @@ DEFAULTS = Experiment(
     evaluation=Evaluation(every_n_steps=50, samples=256, pictures=4),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=1),
+    hub=Hub(repo="", private=True, at_best=False),
     compute=Local(device="auto", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
 )
 
@@ -64,7 +66,7 @@ VERTEX_DEFAULTS: Mapping[str, object] = {
 }
 """Of the cloud machine. Its GPU has none: naming it is a decision about money."""
 
-ABSENT: Mapping[str, object] = {}
+ABSENT: Mapping[str, object] = {"model.revision": ""}
 """Path of each identity field that came after the first version -> the value that behaves as before it existed.
 
 Such a value is left out of the config fingerprint, so that the fingerprints of older runs stay what they were.

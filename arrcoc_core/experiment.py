@@ -32,6 +32,8 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/,+=-]*$", max_length=120)]
+Revision = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._/-]*)?$", max_length=120)]
+Repo = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)?$", max_length=120)]
 
 
 @value
@@ -41,12 +43,15 @@ class Model(Value):
     base: BaseName = INHERIT
     """Base model: "tiny" ships with the repository and runs on a CPU; the others are Qwen3-VL from the Hub."""
 
+    revision: Revision = INHERIT
+    """Revision of the base on the Hub, best a commit; "" = the newest, which is then kept for the whole run."""
+
     freeze_base: Literal[True] = INHERIT
     """Always True: the base's parameters are never updated."""
 
     if TYPE_CHECKING:
 
-        def but(self, *, base: BaseName = ..., freeze_base: Literal[True] = ...) -> "Model": ...
+        def but(self, *, base: BaseName = ..., revision: str = ..., freeze_base: Literal[True] = ...) -> "Model": ...
 
 
 @value
@@ -199,6 +204,24 @@ class Logging(Value):
 
 
 @value
+class Hub(Value):
+    """Where the selector goes on the Hugging Face Hub. Does not change the result, and never fails a run."""
+
+    repo: Repo = INHERIT
+    """Repository that gets the selector when the run has ended, "owner/name"; "" = no upload."""
+
+    private: bool = INHERIT
+    """Only its owner may see the repository; False: everybody may."""
+
+    at_best: bool = INHERIT
+    """Upload also whenever the held-out accuracy is the best so far, while the training goes on."""
+
+    if TYPE_CHECKING:
+
+        def but(self, *, repo: str = ..., private: bool = ..., at_best: bool = ...) -> "Hub": ...
+
+
+@value
 class Local(Value):
     """This machine: a supervised process that outlives the app and resumes by itself."""
 
@@ -345,6 +368,9 @@ class Experiment(Value):
     logging: Logging = Logging()
     """How often the trainer reports."""
 
+    hub: Hub = Hub()
+    """Where the selector goes on the Hugging Face Hub."""
+
     compute: Annotated[Compute, Field(discriminator="kind")] = INHERIT
     """Where it runs: `Local()`, `Vertex(...)` or `WandbLaunch(...)`; left out: what `.training` says, else here."""
 
@@ -367,6 +393,7 @@ class Experiment(Value):
             evaluation: Evaluation = ...,
             checkpoints: Checkpoints = ...,
             logging: Logging = ...,
+            hub: Hub = ...,
             compute: Compute = ...,
             tags: tuple[str, ...] = ...,
             notes: str = ...,
@@ -381,6 +408,7 @@ SECTIONS: dict[str, type[Value]] = {
     "evaluation": Evaluation,
     "checkpoints": Checkpoints,
     "logging": Logging,
+    "hub": Hub,
 }
 """The sections that are always there; `compute` is one of `TARGETS`."""
 

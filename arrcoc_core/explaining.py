@@ -17,6 +17,8 @@ REASONS = {
         "must be True: only the selector learns; the base's parameters are shared, unchanged, by every run",
         "Leave freeze_base out (or True).",
     ),
+    "Model.revision": ("must be a revision on the Hub, such as a commit, or empty", ""),
+    "Hub.repo": ('must be owner/name, such as "me/arr-coc", or empty', ""),
     "Experiment.compute": ("must be Local(...), Vertex(...) or WandbLaunch(...)", ""),
     "Experiment.name": (
         "must start with a letter or digit and hold only letters, digits and . _ / , + = - (at most 120)",

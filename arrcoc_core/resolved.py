@@ -21,7 +21,10 @@ SYNTHETIC_SPLITS = ("train", "validation")
 SYNTHETIC_SAMPLES = 20_000
 """Questions per epoch of the synthetic set where `max_train_samples` is 0."""
 
-PIXELS_PER_TOKEN: Mapping[str, int] = {"tiny": 8}
+TINY = "tiny"
+"""Name of the base that ships with the code."""
+
+PIXELS_PER_TOKEN: Mapping[str, int] = {TINY: 8}
 """Side of the square of pixels behind one visual token, by base; `QWEN_PIXELS_PER_TOKEN` for the others."""
 
 QWEN_PIXELS_PER_TOKEN = 32

@@ -17,6 +17,7 @@ from arrcoc_core.resolved import (
     QWEN_PIXELS_PER_TOKEN,
     SYNTHETIC,
     SYNTHETIC_SPLITS,
+    TINY,
     ResolvedExperiment,
 )
 from arrcoc_core.settings import Settings
@@ -234,6 +235,14 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             if split not in SYNTHETIC_SPLITS:
                 message = f"{path} = {split!r}: the synthetic set has no such split."
                 raise _contradiction(experiment, path, message, 'It has "train" and "validation".', sources)
+    if base == TINY and experiment.model.revision:
+        raise _contradiction(
+            experiment,
+            "model.revision",
+            f"model.revision = {experiment.model.revision!r}: {TINY} ships with the code and has no revisions.",
+            "Leave it out, or take a base from the Hub.",
+            sources,
+        )
     compute = experiment.compute
     if isinstance(compute, Local) and compute.device == "cpu" and compute.gpus > 1:
         raise _contradiction(

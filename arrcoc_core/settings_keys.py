@@ -116,9 +116,9 @@ _TABLE = (
         "HF_HUB_REPO_ID",
         _ACCOUNT,
         "repository on the Hugging Face Hub for results, owner/name; empty: no upload",
-        allowed="owner/name",
-        parse=_matching(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+"),
+        path="hub.repo",
     ),
+    Key("HF_HUB_PRIVATE", _ACCOUNT, "only its owner may see that repository: true or false", path="hub.private"),
     Key(
         "PROJECT_NAME",
         _ACCOUNT,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         "Grid",
         {
             "model.base": Sequence[BaseName],
+            "model.revision": Sequence[str],
             "tokens.keep": Sequence[int],
             "data.dataset": Sequence[str],
             "data.split_train": Sequence[str],
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
             "checkpoints.save_every_n_steps": Sequence[int],
             "checkpoints.save_total_limit": Sequence[int],
             "logging.every_n_steps": Sequence[int],
+            "hub.repo": Sequence[str],
+            "hub.private": Sequence[bool],
+            "hub.at_best": Sequence[bool],
             "compute.device": Sequence[Device],
             "compute.gpus": Sequence[int],
             "compute.max_parallel": Sequence[int],

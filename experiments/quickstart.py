@@ -8,6 +8,7 @@ from arrcoc_core import (
     Data,
     Evaluation,
     Experiment,
+    Hub,
     Local,
     Logging,
     Model,
@@ -17,7 +18,7 @@ from arrcoc_core import (
 
 quickstart = Experiment(
     name="quickstart",
-    model=Model(base="tiny", freeze_base=True),
+    model=Model(base="tiny", revision="", freeze_base=True),
     tokens=Tokens(keep=4),
     data=Data(
         dataset="synthetic",
@@ -43,6 +44,7 @@ quickstart = Experiment(
     evaluation=Evaluation(every_n_steps=25, samples=1024, pictures=4),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=1),
+    hub=Hub(repo="", private=True, at_best=False),
     compute=Local(device="cpu", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
     tags=("start-here",),
     notes="Reads 4 of 64 visual tokens per picture.",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from arrcoc_core.defaults import DEFAULTS
+from arrcoc_core.defaults import ABSENT, DEFAULTS
 from arrcoc_core.experiment import Experiment, Vertex
 from arrcoc_core.identity import IDENTITY_PATHS, code_hash, fingerprint, job_files
 from arrcoc_core.paths import known_paths, with_path
@@ -60,6 +60,8 @@ def _other(path: str) -> Experiment:
         return with_path(DEFAULTS, path, "Qwen/Qwen3-VL-2B-Instruct", SITE)
     if path == "compute.device":
         return with_path(DEFAULTS, path, "cuda", SITE)
+    if path == "hub.repo":
+        return with_path(DEFAULTS, path, "me/arr-coc", SITE)
     old = flat(DEFAULTS)[path]
     return with_path(DEFAULTS, path, OTHER[type(old)](old), SITE)
 
@@ -82,7 +84,7 @@ def test_what_changes_the_result_and_only_that_is_identity(path: str) -> None:
 
 
 def test_identity_is_the_result_and_not_the_place() -> None:
-    assert set(IDENTITY_PATHS) == set(FIRST_VALUES)
+    assert set(IDENTITY_PATHS) == set(FIRST_VALUES) | set(ABSENT)
     assert fingerprint(DEFAULTS.but(name="x", compute=Vertex(gpu="L4"), notes="n")) == fingerprint(DEFAULTS)
 
 
@@ -94,7 +96,7 @@ def test_a_whole_number_and_the_same_fraction_are_one_value() -> None:
 
 def test_a_field_that_came_later_is_left_out_where_it_means_absent() -> None:
     """`evaluation.pictures`, seen as a field that was added with 4 as "as before"."""
-    absent = {"evaluation.pictures": 4}
+    absent = {**ABSENT, "evaluation.pictures": 4}
     before = fingerprint(DEFAULTS, absent)
     assert before != fingerprint(DEFAULTS)
     assert fingerprint(_other("evaluation.pictures"), absent) == fingerprint(_other("evaluation.pictures"))

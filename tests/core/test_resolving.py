@@ -114,6 +114,12 @@ BROKEN: dict[str, tuple[Callable[[Experiment], Experiment], str, str, str]] = {
         "data.split_val = 'test': the synthetic set has no such split",
         "validation",
     ),
+    "a revision of the base that ships": (
+        lambda base: base.but(model=Model(base="tiny", revision="main")),
+        "model.revision",
+        "ships with the code",
+        "a base from the Hub",
+    ),
     "GPUs of a CPU": (
         lambda base: base.but(compute=Local(device="cpu", gpus=2)),
         "compute.gpus",

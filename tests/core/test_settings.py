@@ -41,6 +41,8 @@ EDITED = {
     "IMAGE_SIZE": "128",
     "NUM_WORKERS": "2",
     "PREFETCH_FACTOR": "4",
+    "HF_HUB_REPO_ID": "me/arr-coc",
+    "HF_HUB_PRIVATE": "no",
     "GRADIENT_CHECKPOINTING": "yes",
 }
 """A value for each training key that is not its default."""
@@ -98,7 +100,7 @@ def test_each_training_key_edited_in_the_file_arrives_in_default(key: str, tmp_p
     before = resolve(Experiment(name="default"), load_settings(tmp_path / "none", {})).values()[path]
     value = resolved.values()[path]
     assert value != before and type(value) is type(before)
-    assert str(value).lower() == {"yes": "true", "1e-4": "0.0001"}.get(EDITED[key], EDITED[key].lower())
+    assert str(value).lower() == {"yes": "true", "no": "false", "1e-4": "0.0001"}.get(EDITED[key], EDITED[key].lower())
     source = resolved.sources[path]
     assert source.kind == ".training" and source.detail.endswith(key)
 
