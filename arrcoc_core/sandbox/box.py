@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from arrcoc_core.sandbox.clock import Clock
-from arrcoc_core.sandbox.faults import Fault, Faults
+from arrcoc_core.sandbox.faults import Fault
+from arrcoc_core.sandbox.happenings import Faults
 from arrcoc_core.sandbox.operations import Operations
 from arrcoc_core.sandbox.policies import Policies
 from arrcoc_core.sandbox.service import Call, Service
@@ -28,7 +29,7 @@ class Box:
         folder.chmod(0o700)  # it holds a key and the secrets that setup copies into it
         self.clock = Clock(speed)
         self.state = State(folder / "state.db")
-        self.faults = Faults(folder / "faults.json")
+        self.faults = Faults(folder / "faults.json", self.clock)
         self.operations = Operations(self.state, self.clock)
         self.policies = Policies(self)
         self.url = ""

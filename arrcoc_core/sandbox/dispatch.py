@@ -7,13 +7,16 @@ The order is the real services': a request with bad credentials is refused befor
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox import preconditions
 from arrcoc_core.sandbox.errors import ApiError, DropConnection
 from arrcoc_core.sandbox.faults import (
+    CutConnection,
     InternalError,
+    Latency,
     LostAck,
     NoNetwork,
     PermissionDenied,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from arrcoc_core.sandbox.box import Box
 
 _PROJECT = re.compile(r"(?:^|/)projects/([^/]+)")
+HALF = 100
+"""Bytes of an answer that is cut in its middle."""
 _NAMING = ("parent", "name", "resource", "project_id", "project", "resource_names", "scope")
 
 
@@ -36,6 +41,8 @@ def answer(box: Box, service: Service, method: Method, request: Any, *, caller: 
     """The protobuf message that answers `request` (a protobuf message of that method). ApiError, DropConnection."""
     call = Call(service.name, method.name, is_mutating(method.name), caller, project_of(request), transport)
     begin(box, service, call)
+    if call.cut is not None and call.cut.side == "request":
+        raise DropConnection
     check_request(request, method.name)
     handler = getattr(service, method.handler, None)
     if handler is None:
@@ -44,21 +51,36 @@ def answer(box: Box, service: Service, method: Method, request: Any, *, caller: 
     with box.state.transaction():
         answered = handler(wrapped(method.request, request), call)
     end(box, call)
+    if call.cut is not None:
+        raise DropConnection
     return None if answered is None else plain(answered)
 
 
 def begin(box: Box, service: Service, call: Call) -> None:
     """Record the request, and raise what the scenario and the project's state have against it."""
     box.record(call)
-    before(box, call)
-    preconditions.check(box, call.project, service)
+    before(box, service, call)
+    if service.google:
+        preconditions.check(box, call.project, service)
 
 
-def before(box: Box, call: Call) -> None:
-    faults = box.faults
-    if faults.take(NoNetwork):
+def before(box: Box, service: Service, call: Call) -> None:
+    """What the scenario does to a call before its handler sees it, and in `call` what it will do after."""
+    faults, method, name = box.faults, call.method, call.service
+    slow = faults.take(Latency, method=method, service=name)
+    if slow is not None:
+        box.closing.wait(slow.seconds)
+    if faults.take(NoNetwork, service=name) or faults.outage(name):
         raise DropConnection
-    if revoked(box):
+    flaky = faults.flaky(name, method)
+    if flaky == "cut":
+        raise DropConnection
+    call.lost = flaky == "lost"
+    call.cut = faults.take(CutConnection, method=method, service=name)
+    if flaky == "half":
+        call.cut = CutConnection(side="answer", after_bytes=HALF)
+    _limits(box, call, flaky)
+    if revoked(box, service):
         raise ApiError(
             "UNAUTHENTICATED",
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other "
@@ -66,11 +88,12 @@ def before(box: Box, call: Call) -> None:
             reason="ACCESS_TOKEN_EXPIRED",
             metadata={"service": f"{call.service}.googleapis.com", "method": call.method},
         )
-    if faults.take(Unavailable, method=call.method, service=call.service):
+    if flaky == "503" or faults.take(Unavailable, method=method, service=name):
         raise ApiError("UNAVAILABLE", "The service is currently unavailable.")
-    if faults.take(InternalError, lambda fault: fault.method == call.method):
+    internal = faults.take(InternalError, lambda f: bool(f.method or f.service), method=method, service=name)
+    if flaky == "500" or internal:
         raise ApiError("INTERNAL", "Internal error encountered.")
-    denied = faults.take(PermissionDenied, lambda fault: fault.method == call.method)
+    denied = faults.take(PermissionDenied, lambda fault: fault.method == method)
     if denied is not None:
         raise ApiError(
             "PERMISSION_DENIED",
@@ -82,14 +105,38 @@ def before(box: Box, call: Call) -> None:
 
 
 def end(box: Box, call: Call) -> None:
-    if box.faults.take(LostAck, method=call.method):
+    if call.lost or box.faults.take(LostAck, method=call.method, service=call.service):
         raise DropConnection
 
 
-def revoked(box: Box) -> bool:
-    """Whether the scenario has taken the credentials back; each call counts."""
-    found = box.faults.count(RevokedCredentials)
+def revoked(box: Box, service: Service) -> bool:
+    """Whether the scenario has taken the credentials for that service back; each call counts."""
+
+    def fits(fault: RevokedCredentials) -> bool:
+        return fault.service == service.name or (service.google and fault.service is None)
+
+    found = box.faults.count(RevokedCredentials, fits)
     return found is not None and found[1] >= found[0].after_calls
+
+
+def _limits(box: Box, call: Call, flaky: str) -> None:
+    """429 with what the IETF draft "RateLimit header fields" and Retry-After say of it."""
+    limited = box.faults.limited(call.service, call.method)
+    left = box.faults.quota(call.service)
+    if left is not None:
+        call.headers |= {
+            "RateLimit-Limit": str(left.limit),
+            "RateLimit-Remaining": str(max(0, left.remaining)),
+            "RateLimit-Reset": str(math.ceil(left.reset_s)),
+        }
+    wait: int | None = limited.retry_after_s if limited else 1 if flaky == "429" else None
+    if left is not None and left.remaining < 0:
+        wait = math.ceil(left.reset_s)
+    elif limited is None and flaky != "429":
+        return
+    if wait is not None:
+        call.headers |= {"Retry-After": str(wait), "RateLimit-Remaining": "0", "RateLimit-Reset": str(wait)}
+    raise ApiError("RESOURCE_EXHAUSTED", "Too many requests.", headers=call.headers)
 
 
 def project_of(request: Any) -> str:

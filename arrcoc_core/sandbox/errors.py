@@ -47,6 +47,7 @@ class ApiError(Exception):
         domain: str = "googleapis.com",
         violations: Sequence[tuple[str, str]] = (),
         storage_reason: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -57,6 +58,8 @@ class ApiError(Exception):
         self.violations = tuple(violations)
         self.storage_reason = storage_reason
         """The `reason` of Cloud Storage's older form of error."""
+        self.headers = dict(headers or {})
+        """Of the answer over HTTP."""
 
     @property
     def grpc_code(self) -> int:

@@ -4,26 +4,20 @@
 
     scenario = [Preempt(at_step=40), Stockout(region="us-central1", times=2), LostAck(method="CreateCustomJob")]
 
-A field that is None matches everything; `times` is how often a fault comes (None: always). How often each has come is
-kept on disk, so that a restart repeats nothing. The file is run in the process that starts the sandbox,
-never in the server, which only gets the values.
+A field that is None matches everything; `times` is how often a fault comes (None: always). `service` is a name of
+endpoints.json ("wandb", "huggingface", "storage", …), `method` that of the request in requests.jsonl. The file is run
+in the process that starts the sandbox, never in the server, which only gets the values (happenings.py keeps count).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import runpy
-import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from arrcoc_core.errors import ConfigError
-
-F = TypeVar("F", bound="Fault")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,40 +67,126 @@ class Unavailable(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class LostAck(Fault):
-    """A method does what it was asked, and its answer is lost with the connection."""
+    """A method does what it was asked, and its answer is lost with the connection. `method` None: every method."""
 
-    method: str = "CreateCustomJob"
+    method: str | None = "CreateCustomJob"
+    service: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class InternalError(Fault):
-    """`method` None: a job that was running fails with code 13. Else that method answers 500."""
+    """A method, or each of a service, answers 500. Neither named: a job that was running fails with code 13."""
 
     method: str | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimited(Fault):
+    """429 and nothing was done: `times` answers, or all in `for_s` seconds of the sandbox's time from the first on."""
+
+    method: str | None = None
+    service: str | None = None
+    retry_after_s: int | None = 1
+    """Real seconds, as the header says them; None: the answer does not say."""
+    for_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestQuota(Fault):
+    """No more than `limit` requests in `per_s` real seconds: every answer says what is left, and 429 beyond."""
+
+    limit: int = 60
+    per_s: float = 60.0
+    service: str | None = None
+    times: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutConnection(Fault):
+    """The connection ends after so many bytes of the request (nothing was done) or of the answer (it was done)."""
+
+    method: str | None = None
+    service: str | None = None
+    side: str = "request"
+    """"request" or "answer"."""
+    after_bytes: int = 0
+    """Of the body; a shorter request is cut at its end, a shorter answer before its last byte."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outage(Fault):
+    """From the first call after `after_calls` on, no connection is answered for that long."""
+
+    seconds: float = 60.0
+    """Of the sandbox's time: divided by its speed."""
+    service: str | None = None
+    after_calls: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flaky(Fault):
+    """That share of all calls goes wrong, each in one of the ways of `kinds`, drawn from the seed.
+
+    "429", "500", "503", "cut": nothing was done. "lost", "half": it was done, and no or half an answer comes.
+    """
+
+    share: float = 0.1
+    kinds: tuple[str, ...] = ("429", "500", "503", "cut", "lost")
+    seed: int = 0
+    method: str | None = None
+    service: str | None = None
+    times: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency(Fault):
+    """A call is answered so many real seconds later."""
+
+    seconds: float = 0.3
+    method: str | None = None
+    service: str | None = None
+    times: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermissionDenied(Fault):
-    """A method answers 403, and testIamPermissions leaves the permission out."""
+    """A method answers 403, and testIamPermissions leaves the permission out.
+
+    `entity`: one of W&B's or the Hub's, in which nothing may be written or read any more.
+    """
 
     method: str | None = None
     permission: str | None = None
+    entity: str | None = None
+    times: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoLaunch(Fault):
+    """A W&B server without Launch: nothing of it is in its schema."""
+
     times: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlowDown(Fault):
-    """Storage moves at most so many bytes a second, per server."""
+    """Files move at so many bytes a second at most: of Storage per server, of the others per connection."""
 
     bytes_per_s: float = 50e6
+    service: str | None = None
     times: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RevokedCredentials(Fault):
-    """After so many more calls, tokens are refused: invalid_grant from the token endpoint, 401 from the services."""
+    """After so many more calls, tokens are refused: invalid_grant from the token endpoint, 401 from the services.
+
+    `service` None: all of Google's; "wandb", "huggingface": the key of that one.
+    """
 
     after_calls: int = 0
+    service: str | None = None
     times: int | None = None
 
 
@@ -137,6 +217,7 @@ class BucketTaken(Fault):
 class NoNetwork(Fault):
     """Every connection ends without an answer."""
 
+    service: str | None = None
     times: int | None = None
 
 
@@ -165,7 +246,14 @@ KINDS: dict[str, type[Fault]] = {
         Unavailable,
         LostAck,
         InternalError,
+        RateLimited,
+        RequestQuota,
+        CutConnection,
+        Outage,
+        Flaky,
+        Latency,
         PermissionDenied,
+        NoLaunch,
         SlowDown,
         RevokedCredentials,
         ApiDisabled,
@@ -180,6 +268,8 @@ KINDS: dict[str, type[Fault]] = {
 
 def fault_from_json(held: dict[str, Any]) -> Fault:
     values = dict(held)
+    if "kinds" in values:
+        values["kinds"] = tuple(values["kinds"])
     return KINDS[values.pop("fault")](**values)
 
 
@@ -200,69 +290,3 @@ def load_scenario(path: Path) -> list[Fault]:
             file=str(path),
         )
     return list(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-
-def _any(fault: Fault) -> bool:
-    return True
-
-
-class Faults:
-    """The scenario of a running sandbox and how often each of its faults has come.
-
-    It has a file of its own: an error that a fault raises undoes what its handler wrote, and never the count.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._held: list[tuple[Fault, int]] = []
-        if path.exists():
-            held: list[Any] = json.loads(path.read_text(encoding="utf-8"))
-            self._held = [(fault_from_json(row["fault"]), int(row["taken"])) for row in held]
-
-    def replace(self, faults: Sequence[Fault]) -> None:
-        """Another scenario, counted from zero."""
-        with self._lock:
-            self._held = [(fault, 0) for fault in faults]
-            self._save()
-
-    def all(self) -> list[tuple[Fault, int]]:
-        """Every fault with how often it has come."""
-        with self._lock:
-            return list(self._held)
-
-    def take(self, kind: type[F], where: Callable[[F], bool] = _any, **facts: object) -> F | None:
-        """The first fault of that kind that fits the facts and is not used up; one of its times is used."""
-        found = self.count(kind, where, **facts)
-        return found[0] if found else None
-
-    def count(self, kind: type[F], where: Callable[[F], bool] = _any, **facts: object) -> tuple[F, int] | None:
-        """The same, with how often it had come before."""
-        if not self._held:
-            return None
-        with self._lock:
-            for index, (fault, taken) in enumerate(self._held):
-                if isinstance(fault, kind) and _fits(fault, taken, facts) and where(fault):
-                    self._held[index] = (fault, taken + 1)
-                    self._save()
-                    return fault, taken
-        return None
-
-    def peek(self, kind: type[F], where: Callable[[F], bool] = _any, **facts: object) -> F | None:
-        """The same, and none of its times is used."""
-        for fault, taken in self._held:
-            if isinstance(fault, kind) and _fits(fault, taken, facts) and where(fault):
-                return fault
-        return None
-
-    def _save(self) -> None:
-        rows = [{"fault": fault.to_json(), "taken": taken} for fault, taken in self._held]
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(rows), encoding="utf-8")
-        os.replace(partial, self._path)
-
-
-def _fits(fault: Fault, taken: int, facts: dict[str, object]) -> bool:
-    if fault.times is not None and taken >= fault.times:
-        return False
-    return all(getattr(fault, name) in (None, value) for name, value in facts.items())

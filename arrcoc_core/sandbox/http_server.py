@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from arrcoc_core.sandbox import control, dispatch
 from arrcoc_core.sandbox.errors import ApiError, DropConnection
 from arrcoc_core.sandbox.exchange import REASONS, Body, Exchange
+from arrcoc_core.sandbox.faults import SlowDown
 from arrcoc_core.sandbox.rest import operation, parse_request, to_json
 from arrcoc_core.sandbox.routes import define
 from arrcoc_core.sandbox.service import Call, RawService, Service
@@ -76,7 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._serve(box, exchange, path, query)
         except ApiError as error:
-            self._answer(error.http_status, {"Content-Type": "application/json"}, [error.to_json()])
+            headers = {"Content-Type": "application/json", **error.headers}
+            self._answer(error.http_status, headers, [error.to_json()])
         except (DropConnection, EOFError, ConnectionError):
             self._drop()
         except Exception:  # noqa: BLE001 - a fault of the sandbox is an answer too, and stands in its log
@@ -106,9 +108,14 @@ class _Handler(BaseHTTPRequestHandler):
             raise ApiError("NOT_FOUND", f"The sandbox has no service '{name}' over REST.")
         exchange.path = f"/{rest}"
         exchange.base = f"{box.url}/{name}"
-        exchange.caller = box.service("tokens").caller(self.headers.get("Authorization", ""))
+        if service.google:
+            exchange.caller = box.service("tokens").caller(self.headers.get("Authorization", ""))
         if isinstance(service, RawService):
-            service.serve(exchange)
+            try:
+                service.serve(exchange)
+            except ApiError as error:
+                exchange.before_answer = None  # what the scenario lets be done and lost was not done
+                service.refuse(exchange, error)
             return
         body, status = self._rest(box, service, exchange, query)
         exchange.send(status, body, {"Content-Type": "application/json; charset=UTF-8"})
@@ -134,6 +141,11 @@ class _Handler(BaseHTTPRequestHandler):
         call = Call(name, method, mutating, exchange.caller, project, "rest")
         exchange.before_answer = lambda: dispatch.end(box, call)
         dispatch.begin(box, service, call)
+        exchange.headers_added = call.headers
+        if call.cut is not None:
+            exchange.cut(call.cut)
+        slow = box.faults.peek(SlowDown, service=name) if name != "storage" else None  # Storage has its own brake
+        exchange.slow_down(slow.bytes_per_s if slow else None, box.closing)
         return call
 
     def _answer(self, status: int, headers: Mapping[str, str], chunks: Iterable[bytes]) -> None:

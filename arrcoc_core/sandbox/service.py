@@ -14,7 +14,7 @@ Nothing of Google's is imported before a service is called: a module of this pac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from arrcoc_core.sandbox.errors import ApiError
@@ -23,6 +23,7 @@ from arrcoc_core.sandbox.protos import plain
 if TYPE_CHECKING:
     from arrcoc_core.sandbox.box import Box
     from arrcoc_core.sandbox.exchange import Exchange
+    from arrcoc_core.sandbox.faults import CutConnection
 
 T = TypeVar("T")
 
@@ -43,6 +44,12 @@ class Call:
     project: str
     """The project the request names, by its id."""
     transport: str
+    lost: bool = False
+    """The scenario will lose the answer."""
+    cut: CutConnection | None = None
+    """Where the scenario will cut the connection."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """What the scenario adds to the answer over HTTP."""
 
 
 class Service:
@@ -55,6 +62,8 @@ class Service:
     grpc: ClassVar[tuple[str, ...]] = ()
     """Full names of the gRPC services it answers."""
     needs_billing: ClassVar[bool] = False
+    google: ClassVar[bool] = True
+    """Google's credentials and project stand before it; False: it knows its callers by itself."""
 
     def __init__(self, box: Box) -> None:
         self.box = box
@@ -70,10 +79,19 @@ class Service:
 
 
 class RawService(Service):
-    """A service that is no GAPIC one and reads HTTP by itself."""
+    """A service that is no GAPIC one and reads HTTP by itself.
+
+    It calls `exchange.recorded(method, mutating=…)` once, as soon as it knows what is asked and before it acts: there
+    the scenario's faults come, as an ApiError or the end of the connection, and with the answer for those that come
+    after. What it raises reaches the client in the form that `refuse` gives it.
+    """
 
     def serve(self, exchange: Exchange) -> None:
         raise NotImplementedError
+
+    def refuse(self, exchange: Exchange, error: ApiError) -> None:
+        """Send an error in the service's own form; Google's unless it says otherwise."""
+        exchange.send(error.http_status, error.to_json(), {"Content-Type": "application/json", **error.headers})
 
 
 def is_mutating(method: str) -> bool:

@@ -125,9 +125,9 @@ class Tokens(RawService):
 
     def _refuse(self, exchange: Exchange, method: str) -> None:
         self.box.record(Call("tokens", method, False, "", "", "rest"))
-        if self.box.faults.take(NoNetwork):
+        if self.box.faults.take(NoNetwork, service=self.name):
             raise DropConnection
-        if dispatch.revoked(self.box):
+        if dispatch.revoked(self.box, self):
             raise _Revoked
 
     def _metadata(self, exchange: Exchange) -> None:

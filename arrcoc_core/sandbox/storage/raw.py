@@ -149,7 +149,7 @@ class _World:
         return self._box.faults.peek(BucketTaken, name=bucket) is not None
 
     def bytes_per_s(self) -> float | None:
-        found = self._box.faults.peek(SlowDown)
+        found = self._box.faults.peek(SlowDown, service="storage")
         return found.bytes_per_s if found else None
 
 

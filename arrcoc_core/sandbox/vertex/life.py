@@ -194,7 +194,7 @@ class Life:
             if held.phase == "booting":  # else it was cancelled meanwhile
                 held.phase = "running"
                 held.deadline = now + self._box.clock.scaled(held.timeout_s)
-                if self._box.faults.take(InternalError, lambda fault: fault.method is None):
+                if self._box.faults.take(InternalError, lambda fault: not (fault.method or fault.service)):
                     held.verdict, held.due = "internal", now + self._box.clock.scaled(INTERNAL_S)
                 self.set_state(held.name, RUNNING)
                 self._say(held, "Job is running.", now)

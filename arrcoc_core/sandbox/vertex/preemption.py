@@ -13,7 +13,8 @@ import threading
 from typing import Any
 
 from arrcoc_core.cloud.names import ATTEMPT_LABEL, RUN_LABEL
-from arrcoc_core.sandbox.faults import Faults, Preempt
+from arrcoc_core.sandbox.faults import Preempt
+from arrcoc_core.sandbox.happenings import Faults
 from arrcoc_core.sandbox.vertex.life import Life
 from arrcoc_core.sandbox.vertex.records import Record
 
