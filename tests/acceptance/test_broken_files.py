@@ -6,6 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 BROKEN = {
     "syntax": "from arrcoc_core import Experiment\nx = (1,\n",
     "missing": "import no_such_module_anywhere\n",
@@ -14,6 +16,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.long
 def test_broken_files_are_rows_with_errors(project: Path, arrcoc: list[str]) -> None:
     (project / ".arrcoc").mkdir()  # what was found is remembered there: the endless file is waited for once
     for name, text in BROKEN.items():

@@ -14,6 +14,7 @@ from arrcoc_core import get_run
 from arrcoc_core.metrics import open_metrics
 
 # Chart and picture deadlines and the bound on all three launches hold for 2 quiet cores: judged only at full size.
+REDUCED = ("data.max_train_samples=4800", "evaluation.samples=256", "evaluation.every_n_steps=100")
 FIRST_POINT_S, FIRST_PICTURE_S, THREE_LAUNCHES_S = 10, 20, 12 * 60
 
 
@@ -22,7 +23,7 @@ def test_quickstart_learns(full: bool, project: Path, arrcoc: list[str], figures
     total = 0.0
     for seed in (0, 1, 2) if full else (0,):
         launched_at = time.time()
-        sets = [] if full else ["--set", "data.max_train_samples=4800"]
+        sets = [] if full else ["--set", *REDUCED]
         command = [*arrcoc, "launch", "quickstart", "--set", f"train.seed={seed}", *sets, "--watch"]
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
         took = time.time() - launched_at
@@ -34,7 +35,7 @@ def test_quickstart_learns(full: bool, project: Path, arrcoc: list[str], figures
         summary = row["summary"]
         assert row["state"] == "succeeded"
         run = get_run(row["id"], root=project)
-        assert run.resolved.experiment.evaluation.samples == 1024
+        assert run.resolved.experiment.evaluation.samples == (1024 if full else 256)
         assert run.resolved.experiment.tokens.keep == 4
         assert (summary["tokens/kept"], summary["tokens/total"]) == (4, 64)
 

@@ -73,7 +73,7 @@ def cloud_project(project: Path, sandbox: Sandbox) -> Iterator[Path]:
 
 def experiment(full: bool, name: str, regions: tuple[str, ...]) -> tuple[Experiment, int]:
     """The tiny training on a spot L4, and how many steps lie between two checkpoints."""
-    save, samples, batch = (50, 19_200, 32) if full else (6, 320, 8)
+    save, samples, batch = (50, 19_200, 32) if full else (4, 192, 8)
     value = Experiment(
         name=name,
         tokens=Tokens(keep=4),

@@ -52,6 +52,7 @@ def ended(window: MainWindow) -> bool:
     return bool(window.state.runs) and all(run.finished for run in window.state.runs)
 
 
+@pytest.mark.long
 def test_launch_watch_cancel_reopen(small: Path, open_window, qtbot: QtBot) -> None:
     window = open_window(small, "small")
     run_id = launch(window, "small", qtbot)
