@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from arrcoc_core.accounts.mode import OFFLINE, WandbMode, account_environment, wandb_mode
 from arrcoc_core.cloud.names import Names
 
 if TYPE_CHECKING:
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     from arrcoc_core.settings import Settings
 
 PASSED_ON = (
-    "WANDB_MODE",
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
     "HF_HOME",
     "HF_HUB_CACHE",
     "HF_HUB_OFFLINE",
-    "HF_ENDPOINT",
 )
 """Standard variables that a run takes from the shell it was launched in; none of them is a secret."""
 
@@ -129,8 +128,12 @@ class Facts:
     code_hash: str
     has_training_file: bool
     """Whether there is a `.training` with the names of accounts."""
-    wandb: Mapping[str, str]
-    """WANDB_BASE_URL, WANDB_PROJECT, WANDB_ENTITY as far as they are known."""
+    accounts: Mapping[str, str]
+    """WANDB_BASE_URL, WANDB_PROJECT, WANDB_ENTITY as far as it is known, HF_ENDPOINT where it is not the Hub's own."""
+    logging: WandbMode = OFFLINE
+    """Whether runs log to the W&B server, and why."""
+    endpoints: str = ""
+    """The CLOUD_ENDPOINTS folder, absolute; "": every service is at its own address."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Those of PASSED_ON that are set."""
     missing_packages: tuple[str, ...] = ()
@@ -145,18 +148,18 @@ class Facts:
     def job_environment(self) -> Mapping[str, str]:
         """What is set for a run, besides what every process of this user has."""
         return {
-            "WANDB_MODE": "offline",
-            **self.wandb,
+            "WANDB_MODE": self.logging.name,
+            **self.accounts,
             **self.environment,
             "WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "0.1",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    @property
-    def online(self) -> bool:
-        """Whether a run would talk to a W&B server."""
-        return self.job_environment["WANDB_MODE"] not in ("offline", "disabled", "dryrun")
+    @cached_property
+    def secrets(self) -> Mapping[str, str]:
+        """What a run on this machine may use: named, never held."""
+        return {"WANDB_API_KEY": f"{self.logging.key}, when the run starts"} if self.logging.key else {}
 
     @cached_property
     def shared(self) -> tuple[tuple[Check, ...], tuple[str, ...]]:
@@ -167,14 +170,21 @@ class Facts:
             Check("trainer", trainer.is_file(), "training/train.py", "restore training/ from the repository"),
             self._packages_check(),
             Check("code", True, self.code_hash),
+            self._wandb_check(),
         )
-        warnings = () if self.root == self.state.parent else (f"runs are kept in {self.state} (ARRCOC_HOME)",)
-        return checks, warnings
+        warnings = [] if self.root == self.state.parent else [f"runs are kept in {self.state} (ARRCOC_HOME)"]
+        if self.logging.fleeting:
+            warnings.append(
+                "the W&B key is only in this shell's environment: where another shell takes the run up, it logs "
+                "offline; wandb login keeps the key"
+            )
+        return checks, tuple(warnings)
 
     @cached_property
     def shared_by_cloud_jobs(self) -> tuple[Check, ...]:
-        """Those of `shared` that count for a job elsewhere: its packages are in its image, not here."""
-        return tuple(check for check in self.shared[0] if check.name != "packages")
+        """Those of `shared` that count for a job elsewhere: its packages are in its image, its key is in a secret."""
+        mode = Check("W&B", True, self.logging.why)
+        return tuple(mode if check.name == "W&B" else check for check in self.shared[0] if check.name != "packages")
 
     def ratios(self, base: str, machine: str) -> tuple[float, ...]:
         """Seconds taken by seconds expected of the latest runs of a base on a machine, newest first."""
@@ -189,6 +199,17 @@ class Facts:
                 found[key] = (*found.get(key, ()), run.seconds / run.workload)
         return found
 
+    def _wandb_check(self) -> Check:
+        mode = self.logging
+        if mode.online and not mode.key:
+            return Check(
+                "W&B",
+                False,
+                f"{mode.why}, and there is no key for it on this machine",
+                f"{mode.login}\nOr leave WANDB_MODE empty: without a key runs then log to this machine.",
+            )
+        return Check("W&B", True, mode.why)
+
     def _packages_check(self) -> Check:
         if not self.missing_packages:
             return Check("packages", True, ", ".join(NEEDED_PACKAGES))
@@ -201,7 +222,7 @@ def gather_facts(root: Path, settings: Settings) -> Facts:
     from arrcoc_core.identity import code_hash
     from arrcoc_core.settings import state_dir
 
-    state = state_dir(root)
+    state, mode = state_dir(root), wandb_mode(settings)
     return Facts(
         root=root,
         state=state,
@@ -210,7 +231,9 @@ def gather_facts(root: Path, settings: Settings) -> Facts:
         free_disk_bytes=shutil.disk_usage(_nearest_existing(state)).free,
         code_hash=code_hash(root),
         has_training_file=settings.exists,
-        wandb={key: str(value) for key in _WANDB_KEYS if (value := settings.get(key))},
+        accounts=account_environment(settings, mode),
+        logging=mode,
+        endpoints=_endpoints(settings),
         environment={key: os.environ[key] for key in PASSED_ON if os.environ.get(key)},
         missing_packages=tuple(name for name in NEEDED_PACKAGES if find_spec(name) is None),
         cached_models=_cached_models(),
@@ -224,16 +247,17 @@ def _cloud(settings: Settings, state: Path) -> CloudFacts | None:
         return None
     from arrcoc_core.catalog import load_prices
 
-    folder = str(settings.get("CLOUD_ENDPOINTS"))
     return CloudFacts(
         names=Names.of(settings),
-        endpoints=str(Path(folder).expanduser().resolve()) if folder else "",
+        endpoints=_endpoints(settings),
         prices=load_prices(state),
         today=datetime.now(UTC).date(),
     )
 
 
-_WANDB_KEYS = ("WANDB_BASE_URL", "WANDB_PROJECT", "WANDB_ENTITY")
+def _endpoints(settings: Settings) -> str:
+    folder = str(settings.get("CLOUD_ENDPOINTS"))
+    return str(Path(folder).expanduser().resolve()) if folder else ""
 
 
 def _machine(state: Path) -> Machine:

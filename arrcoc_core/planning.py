@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 RUN_FOLDER = "{run}"
 """Stands in `command` and `creates` for the run's folder, whose name is chosen at launch; in the cloud for its id."""
 
-SECRETS = {"WANDB_API_KEY": "from the environment or ~/.netrc, when the run starts"}
-"""Secrets a run may use: named, never held."""
-
 GB = 1e9
 TINY_DISK_BYTES = 0.3 * GB
 TINY_MEMORY_BYTES = 1.2 * GB
@@ -63,6 +60,8 @@ class Plan:
     image: str = "nothing to build"
     cloud: CloudPlan | None = None
     """Where, with what and at which price; None for a run on this machine."""
+    endpoints: str = ""
+    """The CLOUD_ENDPOINTS folder it was planned with: where the keys of its accounts are looked for."""
     at_once: int = 1
     """How many such jobs the quota has room for, as far as a preflight has looked."""
 
@@ -154,6 +153,7 @@ class Plan:
             "command": list(self.command),
             "environment": dict(self.environment),
             "secrets": dict(self.secrets),
+            "endpoints": self.endpoints,
             "creates": list(self.creates),
             "uses": list(self.uses),
             "cloud": None if self.cloud is None else self.cloud.to_json(),
@@ -223,13 +223,11 @@ def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
         estimate=estimate(resolved, facts, device, expected),
         command=(facts.interpreter, "-m", "training.train", RUN_FOLDER),
         environment=facts.job_environment,
-        secrets=SECRETS if facts.online else _NO_SECRETS,
+        secrets=facts.secrets,
+        endpoints=facts.endpoints,
         checks=(*shared, _gpu_check(compute, facts), *_room_checks(resolved, facts, device)),
         warnings=warnings,
     )
-
-
-_NO_SECRETS: Mapping[str, str] = {}
 
 
 def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) -> Plan:
@@ -258,6 +256,7 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) ->
         secrets={variable: f"Secret Manager, {where}" for variable, where in cloud.secrets.items()},
         checks=(*facts.shared_by_cloud_jobs, *place_checks(compute, cloud, span)),
         warnings=(*facts.shared[1], *place_notes(compute, cloud, default_ladder=by_default)),
+        endpoints=facts.endpoints,
         cost_usd=cloud.cost_usd,
         image="image built if it is not there",
         cloud=cloud,

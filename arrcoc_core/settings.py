@@ -46,6 +46,10 @@ class Settings:
         return self.sources[key]
 
 
+NAMES_OF_PEOPLE = ("WANDB_ENTITY", "HF_HUB_REPO_ID")
+"""Whose things are: where endpoints bring an account of their own, these are its, or nobody's."""
+
+
 def find_root(start: Path | None = None) -> Path:
     """The project root: the nearest folder with experiments/ and pyproject.toml, at or above `start`.
 
@@ -96,6 +100,8 @@ def load_settings(root: Path, environment: Mapping[str, str] | None = None) -> S
     # The endpoints' own account comes last: with a sandbox, no name of the real account reaches anything.
     own = endpoints_settings(str(values["CLOUD_ENDPOINTS"]))
     if own is not None:
+        for key in NAMES_OF_PEOPLE:
+            values[key], sources[key] = KEYS[key].default, Source("default", "")
         for key, (value, line) in read_settings(own).items():
             values[key] = value
             sources[key] = Source(".training", f"{own}:{line} {key}")

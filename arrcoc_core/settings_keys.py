@@ -47,6 +47,14 @@ def _gpu(text: str) -> str | None:
     return text if text in get_args(GpuName) else None
 
 
+_MODES = {"online": "online", "offline": "offline", "run": "online", "dryrun": "offline", "disabled": "offline"}
+"""Words that W&B knows for WANDB_MODE -> ours. `disabled` would leave nothing to look at: it counts as offline."""
+
+
+def _mode(text: str) -> str | None:
+    return _MODES.get(text.lower())
+
+
 def _count(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and 1 <= int(text) <= 16 else None
 
@@ -111,6 +119,13 @@ _TABLE = (
         builtin="https://api.wandb.ai",
         allowed="an address that starts with https:// or http://",
         parse=_matching(r"https?://[^\s/]+\S*"),
+    ),
+    Key(
+        "WANDB_MODE",
+        _ACCOUNT,
+        "online or offline; empty: online where this machine has a key for the W&B server",
+        allowed="online or offline",
+        parse=_mode,
     ),
     Key(
         "HF_HUB_REPO_ID",
@@ -219,6 +234,7 @@ STANDARD_NAMES: Mapping[str, str] = {
     "WANDB_ENTITY": "WANDB_ENTITY",
     "WANDB_PROJECT": "WANDB_PROJECT",
     "WANDB_BASE_URL": "WANDB_BASE_URL",
+    "WANDB_MODE": "WANDB_MODE",
 }
 """Environment names that W&B's and Google's own tools read, and the key each one overrides; the last one set wins."""
 

@@ -235,7 +235,7 @@ def _price_problem(rungs: tuple[Rung, ...], prices: list[Price]) -> str:
 def _secrets(resolved: ResolvedExperiment, facts: Facts) -> Mapping[str, str]:
     """References to what the job may need: W&B's key when it logs online, the Hub's token when it downloads."""
     assert facts.cloud is not None
-    wanted = ["WANDB_API_KEY"] if facts.online else []
+    wanted = ["WANDB_API_KEY"] if facts.logging.online else []
     experiment = resolved.experiment
     if experiment.model.base != "tiny" or experiment.data.dataset != "synthetic":
         wanted.append("HF_TOKEN")

@@ -1,4 +1,8 @@
-"""Fixtures that the whole suite shares."""
+"""Fixtures that the whole suite shares.
+
+No test ever finds an account of the developer's: wherever W&B's key and the Hub's token are kept on this machine, the
+suite and its child processes look somewhere else. So without a sandbox every run logs offline, and nobody is asked.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +47,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = {}
+    nowhere = Path(tempfile.gettempdir()) / "arrcoc-tests-have-no-account"
+    for name in [one for one in os.environ if one.startswith("WANDB_")] + ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]:
+        os.environ.pop(name, None)
+    os.environ |= {
+        "NETRC": str(nowhere / "netrc"),
+        "WANDB_CONFIG_DIR": str(nowhere / "wandb"),
+        "HF_TOKEN_PATH": str(nowhere / "token"),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+    os.environ.pop("HF_ENDPOINT", None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.accounts.addresses import wandb_url
-from arrcoc_core.accounts.keys import find_keys
+from arrcoc_core.accounts.keys import LocalKey, find_key
+from arrcoc_core.accounts.logins import login as login
+from arrcoc_core.accounts.logins import wandb_login, wandb_reach
+from arrcoc_core.cloud.endpoints import load_endpoints
 from arrcoc_core.errors import CloudError, CloudScope
 
 if TYPE_CHECKING:
@@ -30,6 +33,10 @@ PATIENCE_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 8.0
 _LIMITED_S = 5.0
 """How long to leave a server alone that answers 429 and does not say how long."""
+OF_WANDB: Mapping[str, str] = {"account": "W&B"}
+"""In the data of its errors: whose account they are about."""
+_NO_GRAPHQL = frozenset({301, 302, 303, 307, 308, 404, 405})
+"""What a web server answers that does not know /graphql."""
 _PASSES: frozenset[CloudScope] = frozenset({"unavailable", "offline"})
 _SCOPES: Mapping[int, CloudScope] = {401: "auth", 403: "permission", 404: "not-found", 409: "conflict"}
 
@@ -49,23 +56,39 @@ class Limits:
 
 
 class WandbClient:
-    def __init__(self, url: str, key: str = "", *, timeout_s: float = TIMEOUT_S) -> None:
-        """`key`: the API key; "" asks as nobody, which a server answers only for public projects."""
+    def __init__(
+        self,
+        url: str,
+        key: str | LocalKey = "",
+        *,
+        timeout_s: float = TIMEOUT_S,
+        sandbox: bool = False,
+    ) -> None:
+        """`key`: the API key; "" asks as nobody, which a server answers only for public projects.
+
+        `sandbox`: the server is one of endpoints that bring their own key, which changes what repairs a wrong one.
+        """
         self.url = url
         self.limits = Limits()
         self.requests = 0
         """Requests sent so far, retries included."""
-        self._key = key
+        found = key if isinstance(key, LocalKey) else None
+        self._key = found.value if found is not None else str(key)
+        self._login = wandb_login(url, found, sandbox=sandbox)
+        self._reach = wandb_reach(url, sandbox=sandbox)
         self._timeout_s = timeout_s
         self._session: Any = None
 
     @staticmethod
-    def of(settings: Settings) -> WandbClient:
+    def of(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> WandbClient:
         """The one of the settings' server and this machine's key. CloudError (scope "auth") where there is no key."""
-        url, key = wandb_url(settings), find_keys(settings).get("WANDB_API_KEY")
+        endpoints, url = load_endpoints(str(settings.get("CLOUD_ENDPOINTS"))), wandb_url(settings)
+        sandbox = "wandb" in endpoints.services
+        key = find_key("WANDB_API_KEY", url, endpoints)
         if key is None:
-            raise CloudError(f"There is no W&B key for {url} on this machine.", scope="auth", remedy=login(url))
-        return WandbClient(url, key.value)
+            text = f"There is no W&B key for {url} on this machine."
+            raise CloudError(text, scope="auth", remedy=wandb_login(url, None, sandbox=sandbox), data=OF_WANDB)
+        return WandbClient(url, key, timeout_s=timeout_s, sandbox=sandbox)
 
     def execute(
         self, query: str, variables: Mapping[str, Any] | None = None, *, patience_s: float = PATIENCE_S
@@ -114,17 +137,33 @@ class WandbClient:
         except requests.RequestException as error:
             raise self._offline(error) from error
         self._note_limits(answer)
+        if answer.status_code in _NO_GRAPHQL:
+            raise self._no_wandb(f"it answered {answer.status_code} to /graphql")
         if answer.status_code != 200:
             raise self._refused(answer)
         try:
             held: dict[str, Any] = answer.json()
             errors: list[dict[str, Any]] = held.get("errors") or []
         except (ValueError, AttributeError) as error:
-            text = f"{self.url} answered with something that is no W&B server's"
-            raise CloudError(text, scope="invalid", remedy="WANDB_BASE_URL in .training is its address") from error
+            raise self._no_wandb("its answer is not GraphQL's") from error
         if errors:
             raise self._of_errors(errors)
-        return held.get("data") or {}
+        if "data" not in held:
+            raise self._no_wandb("its answer is not GraphQL's")
+        return held["data"] or {}
+
+    def not_taken(self, said: str = "") -> CloudError:
+        """The error of a key that the server does not take."""
+        text = f"{self.url} does not take this machine's W&B key{said}"
+        return CloudError(text, scope="auth", remedy=self._login, data=OF_WANDB)
+
+    def _no_wandb(self, why: str) -> CloudError:
+        return CloudError(
+            f"{self.url} is no W&B server: {why}.",
+            scope="invalid",
+            remedy="WANDB_BASE_URL in .training is the address of its API, such as https://api.wandb.ai",
+            data=OF_WANDB,
+        )
 
     def _opened(self) -> Any:
         if self._session is None:
@@ -151,25 +190,20 @@ class WandbClient:
         self.limits.not_before = time.monotonic() + wait
 
     def _offline(self, error: Exception) -> CloudError:
-        return CloudError(
-            f"{self.url} cannot be reached: {type(error).__name__}",
-            scope="offline",
-            remedy="Check the network (a proxy, a VPN), and WANDB_BASE_URL in .training.",
-        )
+        text = f"{self.url} cannot be reached: {type(error).__name__}"
+        return CloudError(text, scope="offline", remedy=self._reach, data=OF_WANDB)
 
     def _refused(self, answer: Any) -> CloudError:
         status = int(answer.status_code)
         scope = _SCOPES.get(status, "unavailable" if status == 429 or status >= 500 else "invalid")
         said = _said(answer)
         if scope == "auth":
-            return CloudError(
-                f"{self.url} does not take this machine's W&B key{said}", scope="auth", remedy=self._login
-            )
+            return self.not_taken(said)
         if status == 429:
             wait = f"{self.limits.wait_s:.0f}"
             text = f"{self.url} is asked too often (429): {wait} s to wait"
-            return CloudError(text, scope="unavailable", data={"retry_after_s": wait})
-        return CloudError(f"{self.url} answered {status}{said}", scope=scope)
+            return CloudError(text, scope="unavailable", data={**OF_WANDB, "retry_after_s": wait})
+        return CloudError(f"{self.url} answered {status}{said}", scope=scope, data=OF_WANDB)
 
     def _of_errors(self, errors: list[dict[str, Any]]) -> CloudError:
         """By the words that W&B's servers use: an error of GraphQL has no code of its own."""
@@ -179,21 +213,12 @@ class WandbClient:
         if "permission" in low or "not allowed" in low or "forbidden" in low:
             scope = "permission"
         elif "not logged in" in low or "unauthenticated" in low or "invalid api key" in low:
-            return CloudError(f"{self.url}: {text}", scope="auth", remedy=self._login)
+            return self.not_taken(f": {text}")
         elif "not found" in low or "could not find" in low or "does not exist" in low:
             scope = "not-found"
         elif "already exists" in low or "duplicate" in low:
             scope = "conflict"
-        return CloudError(f"{self.url}: {text}", scope=scope)
-
-    @property
-    def _login(self) -> str:
-        return login(self.url)
-
-
-def login(url: str) -> str:
-    """The command that stores a key for the server at `url`."""
-    return "wandb login --relogin" if url == "https://api.wandb.ai" else f"wandb login --relogin --host {url}"
+        return CloudError(f"{self.url}: {text}", scope=scope, data=OF_WANDB)
 
 
 def _nobody(request: Any) -> Any:

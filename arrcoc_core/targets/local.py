@@ -1,7 +1,8 @@
 """This machine: each attempt is a detached process in a session of its own.
 
 The process is the trainer itself, with nothing around it: its (pid, stamp) is the handle, a signal reaches it
-directly, and its standard output and error are the attempt's log file. It outlives whoever started it.
+directly, and its standard output and error are the attempt's log file. It outlives whoever started it. The keys of
+the accounts it logs to are looked for when it starts, and are in its environment and nowhere else.
 
 How it ended is known from its exit status where its parent still watches, and otherwise from what it left behind: the
 trainer's last act is to write its exit code to `logs/attempt-<n>.exit`, and a complete result has a `DONE` in it. One
@@ -21,16 +22,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from arrcoc_core.accounts.keys import find_key
+from arrcoc_core.cloud.endpoints import load_endpoints
+from arrcoc_core.errors import ConfigError
 from arrcoc_core.facts import PASSED_ON
 from arrcoc_core.observing import Observation, Preparation
 from arrcoc_core.processes import alive, kill_session, send, stamp
 from arrcoc_core.targets import AttemptKey, Handle, JobRequest, NoRoomError, Verdict
 
-_WANDB_KEPT = frozenset({"WANDB_API_KEY"})
 _NOT_INHERITED = frozenset(
     {
         *PASSED_ON,  # the launch's own values are in the plan; what it had not set is not set
         *("PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONHOME"),
+        "HF_ENDPOINT",
         *("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),  # of a job that launches this one
     }
 )
@@ -180,14 +184,28 @@ def _environment(request: JobRequest, key: AttemptKey) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name not in _NOT_INHERITED and (not name.startswith("WANDB_") or name in _WANDB_KEPT)
+        if name not in _NOT_INHERITED and not name.startswith("WANDB_")
     }
     return {
         **inherited,
+        **_keys(request),
         **request.environment,
         "WANDB_DIR": str(request.directory),
         **_marks(key),
     }
+
+
+def _keys(request: JobRequest) -> dict[str, str]:
+    """What it logs in with, as this machine has it now: W&B's key where it logs online, a sandbox's Hub token."""
+    try:
+        endpoints = load_endpoints(str(request.plan.get("endpoints", "")))
+    except ConfigError:  # the sandbox was reset: the trainer finds no server, says so, and logs offline
+        return {}
+    wanted = ["WANDB_API_KEY"] if request.environment.get("WANDB_MODE") == "online" else []
+    wanted += ["HF_TOKEN"] if "huggingface" in endpoints.services else []
+    url = request.environment.get("WANDB_BASE_URL", "")
+    found = (find_key(variable, url, endpoints) for variable in wanted)
+    return {key.variable: key.value for key in found if key is not None}
 
 
 def _marks(key: AttemptKey) -> dict[str, str]:

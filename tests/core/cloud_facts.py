@@ -22,7 +22,7 @@ def cloud_facts(root: Path) -> Facts:
         free_disk_bytes=100 * 10**9,
         code_hash="c0dec0dec0de",
         has_training_file=True,
-        wandb={"WANDB_PROJECT": "arr-coc-0-1", "WANDB_BASE_URL": "https://api.wandb.ai"},
+        accounts={"WANDB_PROJECT": "arr-coc-0-1", "WANDB_BASE_URL": "https://api.wandb.ai"},
         environment={"CUDA_VISIBLE_DEVICES": "0", "HF_HOME": "/home/me/hf"},
         missing_packages=("torch",),
         cloud=CloudFacts(

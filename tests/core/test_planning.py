@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from arrcoc_core import Experiment, Local, Model, Tokens, Vertex, WandbLaunch, launch, plan
+from arrcoc_core.accounts.mode import WandbMode
 from arrcoc_core.errors import DeviceError, PlanError, TargetUnavailableError
 from arrcoc_core.facts import Facts, Gpu, Machine, PastRun
 from arrcoc_core.planning import Plan, make_plan
@@ -29,7 +30,7 @@ def facts(project: Path) -> Facts:
         free_disk_bytes=100 * GB,
         code_hash="c0de",
         has_training_file=False,
-        wandb={"WANDB_PROJECT": "arr-coc-0-1"},
+        accounts={"WANDB_PROJECT": "arr-coc-0-1"},
     )
 
 
@@ -64,9 +65,9 @@ def test_equal_facts_give_equal_plans(facts: Facts) -> None:
 
 def test_secrets_are_named_and_never_held(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
-    online = replace(facts, environment={"WANDB_MODE": "online"})
+    online = replace(facts, logging=WandbMode(online=True, key="~/.netrc (api.wandb.ai)"))
     made = planned(online)
-    assert "WANDB_API_KEY" in made.secrets
+    assert made.secrets == {"WANDB_API_KEY": "~/.netrc (api.wandb.ai), when the run starts"}
     assert "0123456789abcdef" not in json.dumps(made.to_json()) + made.to_text()
     assert planned(facts).secrets == {}
 

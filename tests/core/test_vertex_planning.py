@@ -169,6 +169,7 @@ def test_an_account_may_come_from_the_endpoints_alone(project: Path, monkeypatch
     folder = project / "elsewhere"
     folder.mkdir()
     (folder / ".training").write_text("GCP_PROJECT_ID=arrcoc-sandbox\n")
+    (folder / "endpoints.json").write_text('{"name": "sandbox", "services": {}}')
     monkeypatch.setenv("ARRCOC_CLOUD_ENDPOINTS", "elsewhere")
     made = plan(Experiment(name="far", compute=Vertex(gpu="L4")))
     assert cloud_of(made).project == "arrcoc-sandbox"

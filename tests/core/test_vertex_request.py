@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from ready_sandbox import ready_sandbox
 
 from arrcoc_core import Experiment, Vertex
+from arrcoc_core.accounts.mode import WandbMode
 from arrcoc_core.catalog import MACHINES, Machine, gpu_quota
 from arrcoc_core.cloud.calling import call
 from arrcoc_core.cloud.names import Names
@@ -112,7 +113,7 @@ def test_attempts_differ_in_name_label_and_variable_only(tmp_path: Path) -> None
 def test_a_job_gets_references_and_nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
     facts = cloud_facts(tmp_path)
-    online = replace(facts, environment={**facts.environment, "WANDB_MODE": "online"})
+    online = replace(facts, logging=WandbMode(online=True))
     made = make_plan(resolve(Experiment(name="small", compute=Vertex(gpu="L4")), load_settings(tmp_path)), online)
     assert made.cloud is not None
     (pool,) = made.cloud.requests[0]["jobSpec"]["workerPoolSpecs"]
