@@ -47,12 +47,21 @@ class Limits:
 
     remaining: int | None = None
     """`RateLimit-Remaining`: units left of the present window."""
+    resets_at: float = 0.0
+    """`RateLimit-Reset`: monotonic time at which the next window begins."""
     not_before: float = 0.0
     """Monotonic time before which nothing is to be asked."""
 
     @property
     def wait_s(self) -> float:
         return max(0.0, self.not_before - time.monotonic())
+
+    @property
+    def share_s(self) -> float:
+        """Seconds between requests at which what is left lasts until the next window; 0 where nothing is known."""
+        if self.remaining is None:
+            return 0.0
+        return max(0.0, self.resets_at - time.monotonic()) / max(1, self.remaining)
 
 
 class WandbClient:
@@ -76,7 +85,8 @@ class WandbClient:
         self._key = found.value if found is not None else str(key)
         self._login = wandb_login(url, found, sandbox=sandbox)
         self._reach = wandb_reach(url, sandbox=sandbox)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+        """Of one request, in seconds."""
         self._session: Any = None
 
     @staticmethod
@@ -113,7 +123,7 @@ class WandbClient:
         own = address.startswith(f"{self.url}/")
         self.requests += 1
         try:
-            answer = self._opened().get(address, timeout=self._timeout_s, auth=self._auth() if own else _nobody)
+            answer = self._opened().get(address, timeout=self.timeout_s, auth=self._auth() if own else _nobody)
         except requests.RequestException as error:
             raise self._offline(error) from error
         if answer.status_code != 200:
@@ -132,7 +142,7 @@ class WandbClient:
         body = {"query": query, "variables": variables}
         try:
             answer = self._opened().post(
-                f"{self.url}/graphql", json=body, timeout=self._timeout_s, auth=self._auth(), allow_redirects=False
+                f"{self.url}/graphql", json=body, timeout=self.timeout_s, auth=self._auth(), allow_redirects=False
             )
         except requests.RequestException as error:
             raise self._offline(error) from error
@@ -181,6 +191,7 @@ class WandbClient:
         headers = answer.headers
         remaining, reset = _number(headers.get("RateLimit-Remaining")), _number(headers.get("RateLimit-Reset"))
         self.limits.remaining = None if remaining is None else int(remaining)
+        self.limits.resets_at = time.monotonic() + (reset or 0.0)
         if answer.status_code == 429:
             wait = _number(headers.get("Retry-After")) or reset or _LIMITED_S
         elif remaining is not None and remaining <= 0 and reset:

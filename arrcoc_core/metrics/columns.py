@@ -6,7 +6,8 @@ they hold (capacity doubles, as a hole), so a mapping made once stays good while
 Merging new points, last write wins:
 - all behind the end (the rule): appended, O(new);
 - steps that are there already (a resumed run logs them again): written in place where the value differs, O(new);
-- steps in between: a new generation of files, O(all). The old ones are unlinked; who has them mapped keeps them.
+- steps in between: a new generation of files, O(all). `tidy` unlinks the old ones once the index names the new; who
+  has them mapped keeps them.
 
 An 8-byte aligned write is seen whole or not at all by a reader of the same page, so readers need no lock.
 """
@@ -82,14 +83,18 @@ def merge(
     merged = _sorted_last(*tail)
     before = (old_step[:first], old_value[:first], old_time[:first])
     whole = _joined(before, merged)
-    old_paths = [_path(directory, entry, part) for part in _PARTS]
     entry.generation += 1
     _write(directory, entry, 0, whole)
     entry.count = len(whole[0])
     _note_rewrite(entry, first)
-    for path in old_paths:
-        path.unlink(missing_ok=True)
     return True
+
+
+def tidy(directory: Path, entry: ColumnEntry) -> None:
+    """Unlinks what the column had before its present generation. Only after the index that names it is saved."""
+    for path in directory.glob(f"{entry.number:04d}.*"):
+        if not path.name.startswith(f"{entry.number:04d}.{entry.generation}."):
+            path.unlink(missing_ok=True)
 
 
 def read(directory: Path, entry: ColumnEntry) -> Points:

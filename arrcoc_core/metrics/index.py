@@ -43,6 +43,24 @@ class SegmentEntry:
 
 
 @dataclass
+class RemoteEntry:
+    """How far the run has been read on its W&B server (arrcoc_core/online)."""
+
+    path: str  # "entity/project/run id"
+    created_at: str = ""  # with the path it tells a run from one that was made anew under its name
+    cursor: int = -1  # `_step` of the newest row that was read; -1: none yet
+    cursor_time: float = 0.0  # its `_timestamp`, by which it is known again
+    rows: int = 0  # rows read
+    events: int = 0  # lines of system metrics that the server had when they were read last
+    events_whole: int = 0  # and when all of them were read last
+    lines: int = 0  # console lines written
+    lines_after: str | None = None  # the server's mark behind the last page of console lines
+    open_line: list[Any] = field(default_factory=list[Any])
+    """[stream, text] of the newest console line, which may still be written over."""
+    ended: bool = False  # the server has said so, and every row has been read
+
+
+@dataclass
 class Index:
     """All of `index.json`."""
 
@@ -57,6 +75,8 @@ class Index:
     last_time: float | None = None
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     damaged: int = 0
+    remote: RemoteEntry | None = None
+    written: ColumnEntry | None = None  # by step: when the row there now was logged; where rows have two sources
 
 
 def load(directory: Path) -> Index | None:
@@ -72,6 +92,8 @@ def load(directory: Path) -> Index | None:
             "segments": [SegmentEntry(**entry) for entry in raw["segments"]],
             "metrics": {name: ColumnEntry(**entry) for name, entry in raw["metrics"].items()},
             "system": {name: ColumnEntry(**entry) for name, entry in raw["system"].items()},
+            "remote": RemoteEntry(**raw["remote"]) if raw.get("remote") else None,
+            "written": ColumnEntry(**raw["written"]) if raw.get("written") else None,
         }
         return Index(**{**raw, **tables})
     except (TypeError, KeyError, AttributeError):
@@ -81,5 +103,8 @@ def load(directory: Path) -> Index | None:
 def save(directory: Path, index: Index) -> None:
     """Puts the index in place of the one before."""
     temporary = directory / f"{NAME}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(index), separators=(",", ":")), encoding="utf-8")
-    temporary.replace(directory / NAME)
+    try:
+        temporary.write_text(json.dumps(asdict(index), separators=(",", ":")), encoding="utf-8")
+        temporary.replace(directory / NAME)
+    finally:
+        temporary.unlink(missing_ok=True)  # there only where the disk was full

@@ -15,31 +15,18 @@ A row's key is `trainer/step`, or wandb's own `_step` where a row has none.
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import shutil
-import time as clock
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from arrcoc_core.metrics import columns, index, records
+from arrcoc_core.metrics import index, records
+from arrcoc_core.metrics.cache import DIRECTORY, CacheWriter, begin_anew, disk_errors, locked, steps_of
 from arrcoc_core.metrics.framing import Batch, read_batch
-from arrcoc_core.metrics.index import ColumnEntry, Index, SegmentEntry
-from arrcoc_core.metrics.rows import Keys, Rows, decode
+from arrcoc_core.metrics.index import Index, SegmentEntry
+from arrcoc_core.metrics.rows import Keys, decode
 from arrcoc_core.metrics.segments import find_segments
 
-STEP = "trainer/step"
 _OWN_KEYS = ("_step", "_timestamp", "_runtime")  # wandb adds them to each row
-DIRECTORY = "metrics"
-_LOCK_PAUSE_S = 0.01
-_MEDIA_FIELDS = {"image-file": ("path", "caption"), "images/separated": ("filenames", "captions")}
 
 
 @dataclass(frozen=True)
@@ -88,10 +75,10 @@ def ingest_batch(run_dir: Path | str, *, wait_s: float = 60.0) -> tuple[IngestRe
     if not run_dir.is_dir():
         return IngestResult(), False
     directory.mkdir(exist_ok=True)
-    with _locked(directory / "lock", wait_s) as locked:
-        if not locked:
+    with disk_errors(directory), locked(directory, wait_s) as held:
+        if not held:
             state = index.load(directory) or Index()
-            return IngestResult(steps=_steps(state), busy=True), False
+            return IngestResult(steps=steps_of(state), busy=True), False
         state = _open_index(run_dir, directory)
         state.segments = find_segments(run_dir, state.segments)
         for position, segment in enumerate(state.segments):
@@ -103,81 +90,36 @@ def ingest_batch(run_dir: Path | str, *, wait_s: float = 60.0) -> tuple[IngestRe
             if batch.next_offset <= segment.offset:
                 continue
             later = any(other.rows for other in state.segments[position + 1 :])
-            result = _Writer(run_dir, directory, state, segment, overwrite=not later).write(batch)
-            index.save(directory, state)
+            writer = _SegmentWriter(directory, state, segment, overwrite=not later)
+            result = writer.write(batch)
+            writer.commit()
             return result, not batch.at_end or position + 1 < len(state.segments)
-        return IngestResult(steps=_steps(state), done=_done(state)), False
+        return IngestResult(steps=steps_of(state), done=_done(state)), False
 
 
-class _Writer:
+class _SegmentWriter(CacheWriter):
     """Writes the content of one batch of one segment into the cache and the counts into the index."""
 
-    def __init__(self, run_dir: Path, directory: Path, state: Index, segment: SegmentEntry, *, overwrite: bool):
-        self.run_dir = run_dir
-        self.directory = directory
-        self.state = state
+    def __init__(self, directory: Path, state: Index, segment: SegmentEntry, *, overwrite: bool) -> None:
+        super().__init__(directory, state)
         self.segment = segment
         self.overwrite = overwrite
 
     def write(self, batch: Batch) -> IngestResult:
         state, segment = self.state, self.segment
         rows, others = decode(batch, Keys([*state.metrics, *_OWN_KEYS]))
-        changed, media = self._write_rows(rows)
+        changed, media = self.write_rows(
+            rows,
+            files=Path(segment.path).parent / "files",
+            start=segment.start,
+            counted=segment.rows,
+            overwrite=self.overwrite,
+        )
         console = self._write_others(batch, others)
         segment.offset = batch.next_offset
         segment.rows += rows.count
         state.damaged += batch.damaged
-        return IngestResult(rows.count, _steps(state), changed, media, console, done=_done(state))
-
-    def _write_rows(self, rows: Rows) -> tuple[tuple[str, ...], int]:
-        if not rows.count:
-            return (), 0
-        state = self.state
-        time = _dense(rows, "_timestamp", self.segment.start)
-        own = np.arange(rows.count, dtype=np.float64) + self.segment.rows
-        step = _dense(rows, STEP, _dense(rows, "_step", own)).astype(np.int64)
-        changed: list[str] = []
-        every = np.arange(rows.count)
-        for name, (row, value) in {**rows.numbers, STEP: (every, step.astype(np.float64))}.items():
-            if name.startswith("_") or _is_media_size(name, rows):
-                continue
-            entry = state.metrics.get(name) or self._new_column(state.metrics, name)
-            if columns.merge(self.directory, entry, step[row], value, time[row], overwrite=self.overwrite):
-                changed.append(name)
-        state.first_time = min(float(time.min()), state.first_time or np.inf)
-        state.last_time = max(float(time.max()), state.last_time or 0.0)
-        media = self._write_other_values(rows, step, time)
-        return tuple(sorted(set(changed) - {STEP})), media
-
-    def _write_other_values(self, rows: Rows, step: NDArray[np.int64], time: NDArray[np.float64]) -> int:
-        """Media and values that are no number; returns how many media there were."""
-        grouped: dict[tuple[int, tuple[str, ...]], dict[str, Any]] = {}
-        plain: list[dict[str, Any]] = []
-        media_keys = {(row, path[:-1]) for row, path, value in rows.other if _is_media_type(path, value)}
-        for row, path, value in rows.other:
-            if (row, path[:-1]) in media_keys:
-                grouped.setdefault((row, path[:-1]), {})[path[-1]] = value
-            else:
-                plain.append({"step": int(step[row]), "key": ".".join(path), "value": value})
-        media: list[dict[str, Any]] = []
-        folder = Path(self.segment.path).parent / "files"
-        for (row, path), values in grouped.items():
-            files, captions = (values.get(name) for name in _MEDIA_FIELDS[values["_type"]])
-            many = isinstance(files, list)
-            for i, file in enumerate(cast(list[Any], files) if many else [files]):
-                caption = (captions[i] if captions and i < len(captions) else None) if many else captions
-                media.append(
-                    {
-                        "step": int(step[row]),
-                        "time": float(time[row]),
-                        "key": ".".join(path) + (f"/{i}" if many else ""),
-                        "path": (folder / str(file)).as_posix(),
-                        "caption": str(caption or ""),
-                    }
-                )
-        self._append("other.jsonl", plain)
-        self._append("media.jsonl", media)
-        return len(media)
+        return IngestResult(rows.count, steps_of(state), changed, media, console, done=_done(state))
 
     def _write_others(self, batch: Batch, which: list[int]) -> int:
         """Console, system metrics, configuration and the exit; returns how many console writes there were."""
@@ -198,30 +140,9 @@ class _Writer:
                 self.state.config = records.run_info(record, start, end).config
             elif kind == records.EXIT:
                 self.segment.exited = True
-        for name, points in system.items():
-            entry = self.state.system.get(name) or self._new_column(self.state.system, name)
-            time, value = np.array(points, dtype=np.float64).T.copy()
-            columns.merge(self.directory, entry, (time * 1000).astype(np.int64), value, time)
-        self._append("console.jsonl", console)
+        self.write_system(system)
+        self.append("console.jsonl", console)
         return len(console)
-
-    def _append(self, name: str, lines: list[dict[str, Any]]) -> None:
-        if not lines:
-            return
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
-        with (self.directory / name).open("r+b" if (self.directory / name).exists() else "w+b") as file:
-            file.truncate(self.state.bytes_of.get(name, 0))  # what a writer that died had not counted
-            file.seek(0, os.SEEK_END)
-            file.write(text)
-            self.state.bytes_of[name] = file.tell()
-
-    def _new_column(self, table: dict[str, ColumnEntry], name: str) -> ColumnEntry:
-        entry = table[name] = ColumnEntry(self.state.columns)
-        self.state.columns += 1
-        # A writer that died before it counted this column may have left files of this number.
-        for path in self.directory.glob(f"{entry.number:04d}.*"):
-            path.unlink()
-        return entry
 
 
 def _open_index(run_dir: Path, directory: Path) -> Index:
@@ -231,54 +152,7 @@ def _open_index(run_dir: Path, directory: Path) -> Index:
         paths = [(run_dir / segment.path, segment.offset) for segment in state.segments]
         if all(path.exists() and path.stat().st_size >= offset for path, offset in paths):
             return state
-    for path in directory.iterdir():
-        if path.name != "lock":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return Index()
-
-
-@contextmanager
-def _locked(path: Path, wait_s: float) -> Generator[bool]:
-    """Holds the lock; False when it could not be had in time. The system frees it when its holder dies."""
-    deadline = clock.monotonic() + wait_s
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if clock.monotonic() >= deadline:
-                    yield False
-                    return
-                clock.sleep(_LOCK_PAUSE_S)
-        yield True  # closing the file frees the lock
-
-
-def _dense(rows: Rows, name: str, default: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """A number for every row: of the key where the row has it, else the default."""
-    dense = np.empty(rows.count, dtype=np.float64)
-    dense[:] = default
-    if name in rows.numbers:
-        row, value = rows.numbers[name]
-        finite = np.isfinite(value)
-        dense[row[finite]] = value[finite]
-    return dense
-
-
-def _is_media_type(path: tuple[str, ...], value: Any) -> bool:
-    return len(path) > 1 and path[-1] == "_type" and value in _MEDIA_FIELDS
-
-
-def _is_media_size(name: str, rows: Rows) -> bool:
-    """True for `pictures/0.width` and the like, which describe a picture and are no metric."""
-    key, dot, last = name.rpartition(".")
-    if not dot or last not in ("width", "height", "size", "count"):
-        return False
-    return any(_is_media_type(path, value) and ".".join(path[:-1]) == key for _, path, value in rows.other)
-
-
-def _steps(state: Index) -> int:
-    return state.metrics[STEP].count if STEP in state.metrics else 0
+    return begin_anew(directory)
 
 
 def _done(state: Index) -> bool:

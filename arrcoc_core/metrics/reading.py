@@ -15,8 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from arrcoc_core.metrics import columns, index
+from arrcoc_core.metrics.cache import DIRECTORY, STEP
 from arrcoc_core.metrics.index import ColumnEntry, Index
-from arrcoc_core.metrics.ingesting import DIRECTORY, STEP, ingest
+from arrcoc_core.metrics.ingesting import ingest
 from arrcoc_core.metrics.series import Series
 
 Scalar = int | float | str | bool | None

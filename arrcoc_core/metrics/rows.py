@@ -107,6 +107,16 @@ class Keys:
         return np.where(same, found, -1)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value goes to `Rows.numbers`."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < HUGE)
+
+
+def is_exact(value: Any) -> bool:
+    """Whether float64 holds all of it; if not it goes to `Rows.other`, whether or not it is a number."""
+    return isinstance(value, float) or (type(value) is int and abs(value) <= EXACT)
+
+
 def decode(batch: Batch, keys: Keys) -> tuple[Rows, list[int]]:
     """The history rows of a batch, and the indices of its records of other kinds that are read here."""
     history, message, others = _split(batch) if len(batch) >= MANY else _split_slowly(batch)
@@ -269,11 +279,11 @@ def _decode_ones(batch: Batch, history: Ints, which: list[int], keys: Keys, coll
         record = batch.record(int(history[position]))
         _, start, end = records.kind_of(record)
         for path, value in records.history_items(record, start, end):
-            if isinstance(value, float) or (type(value) is int and abs(value) < HUGE):
+            if is_number(value):
                 key.append(keys.number(".".join(path)))
                 row.append(position)
                 values.append(float(value))
-            if not isinstance(value, float) and not (type(value) is int and abs(value) <= EXACT):
+            if not is_exact(value):
                 rows.other.append((position, path, value))
     collected.key.append(np.array(key, dtype=np.int64))
     collected.row.append(np.array(row, dtype=np.int64))

@@ -16,7 +16,7 @@ from wandb_files import history, output, stats, write_segment
 
 from arrcoc_core.errors import MetricsError
 from arrcoc_core.metrics import Follower, ingest, open_metrics
-from arrcoc_core.metrics.ingesting import _locked
+from arrcoc_core.metrics.cache import locked
 
 
 def rows(first: int, last: int, scale: float = 1.0) -> list[dict[str, float]]:
@@ -220,8 +220,8 @@ def test_a_locked_cache_is_read_as_it_is(tmp_path: Path) -> None:
     write_segment(tmp_path, rows(0, 5))
     ingest(tmp_path)
     write_segment(tmp_path, rows(5, 9), start=2_000)
-    with _locked(tmp_path / "metrics" / "lock", 0.0) as locked:
-        assert locked
+    with locked(tmp_path / "metrics", 0.0) as held:
+        assert held
         result = ingest(tmp_path, wait_s=0.0)
         assert result.busy
         assert result.steps == 5
