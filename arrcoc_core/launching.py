@@ -20,7 +20,7 @@ from pathlib import Path
 
 from arrcoc_core.cloud.endpoints import load_endpoints
 from arrcoc_core.errors import PlanError, RunError
-from arrcoc_core.experiment import Local, Vertex
+from arrcoc_core.experiment import Local, WandbLaunch
 from arrcoc_core.lease import KINDS, Kind, announce_start, unfinished
 from arrcoc_core.planning import RUN_FOLDER, Plan
 from arrcoc_core.processes import spawn_detached
@@ -30,6 +30,7 @@ from arrcoc_core.snapshot import Snapshot, capture, materialise, name_run
 from arrcoc_core.store import Store
 from arrcoc_core.stored import save_experiment
 
+QUEUED_AT_ONCE = 1000
 _ID_LENGTH = 63
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -167,13 +168,15 @@ def _created(plan: Plan, sweep: tuple[str, str] | None) -> dict[str, object]:
 def _conditions(plan: Plan) -> dict[str, object]:
     """What the target makes of it: how many at once, how much is forgiven, and in the cloud where and for how much."""
     compute = plan.resolved.experiment.compute
-    assert isinstance(compute, Local | Vertex)  # no other target has a plan
+    if isinstance(compute, WandbLaunch):
+        compute = compute.vertex
     budgets = {"preemption": compute.max_preemptions, "failure": compute.max_failures}
     if isinstance(compute, Local):
         return {"max_parallel": compute.max_parallel, "budgets": budgets}
     assert plan.cloud is not None
     return {
-        "max_parallel": plan.at_once,
+        # Of runs in a queue, as many go on at once as its agents have slots.
+        "max_parallel": plan.at_once if plan.queue is None else QUEUED_AT_ONCE,
         "budgets": {**budgets, "capacity": compute.max_stockouts},
         "ladder": [rung.to_json() for rung in plan.cloud.rungs],
         "preparation": {"state": "needed"},
