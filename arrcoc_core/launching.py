@@ -50,13 +50,13 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
     packages = installed_packages()
     now = time.time()
     for plan, run_id in zip(plans, run_ids, strict=True):
-        launch = {"launched_at": now, "created": _created(plan, sweep)}
+        launch = {"launched_at": now, "created": created_data(plan, sweep)}
         _make_folder(state / "runs" / run_id, plan, launch, snapshot, packages)
     name_run(snapshot, state, run_ids)
     with Store(state / "store.db") as store:
         store.append(
             [
-                Event(run_id, "created", now, data=_created(plan, sweep))
+                Event(run_id, "created", now, data=created_data(plan, sweep))
                 for plan, run_id in zip(plans, run_ids, strict=True)
             ]
         )
@@ -141,13 +141,19 @@ def _make_folder(directory: Path, plan: Plan, launch: Mapping[str, object], snap
     (directory / "logs").mkdir(parents=True, exist_ok=True)
     save_experiment(plan.resolved, directory)
     place = str(directory) if plan.cloud is None else directory.name
-    command = [part.replace(RUN_FOLDER, place) for part in plan.command]
-    _write(directory / "plan.json", json.dumps({**plan.to_json(), **launch, "command": command}, indent=1))
+    _write(directory / "plan.json", json.dumps(plan_file(plan, place, launch), indent=1))
     _write(directory / "packages.txt", packages)
     materialise(snapshot, directory / "code")
 
 
-def _created(plan: Plan, sweep: tuple[str, str] | None) -> dict[str, object]:
+def plan_file(plan: Plan, place: str, launch: Mapping[str, object]) -> dict[str, object]:
+    """What plan.json of a run holds. `place` is its folder, or its id where it runs in the cloud."""
+    command = [part.replace(RUN_FOLDER, place) for part in plan.command]
+    return {**plan.to_json(), **launch, "command": command}
+
+
+def created_data(plan: Plan, sweep: tuple[str, str] | None = None) -> dict[str, object]:
+    """What the run's first event says of it; see `records.CREATED_FIELDS`."""
     return {
         **_conditions(plan),
         "experiment": plan.experiment,

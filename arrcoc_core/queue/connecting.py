@@ -24,5 +24,7 @@ def client_of(plan: Mapping[str, Any]) -> QueueClient:
     key = find_key("WANDB_API_KEY", url, endpoints)
     client = WandbClient(url, key or "", sandbox=bool(own))
     if key is None:
-        raise CloudError(f"There is no W&B key for {url} on this machine.", scope="auth", remedy=client.not_taken().remedy)
+        raise CloudError(
+            f"There is no W&B key for {url} on this machine.", scope="auth", remedy=client.not_taken().remedy
+        )
     return QueueClient(client, str(queue["entity"]))
