@@ -43,6 +43,7 @@ JOB_CORE = (
     "experiment",
     "explaining",
     "identity",
+    "references",
     "resolved",
     "stored",
     "values",

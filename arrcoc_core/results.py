@@ -18,20 +18,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from arrcoc_core.errors import ExperimentError
 from arrcoc_core.formatting import duration, literal, number, percent, plural, points
+from arrcoc_core.references import ACCURACY, FULL, REFERENCES
 
 if TYPE_CHECKING:
     from arrcoc_core.resolved import ResolvedExperiment
 
-ACCURACY = "eval/accuracy"
-FULL = "eval/accuracy_full"
-REFERENCES: tuple[tuple[str, str, str], ...] = (
-    (ACCURACY, "this selector", "hard top-K of the visual tokens"),
-    (FULL, "all tokens", "the frozen model reads every visual token"),
-    ("eval/accuracy_uniform", "uniform", "the same budget, an even grid"),
-    ("eval/accuracy_random", "random", "the same budget, drawn at random"),
-    ("eval/accuracy_teacher", "teacher", "top-K of the frozen model's own attention, after a full pass"),
-    ("eval/accuracy_shuffled_question", "another question", "the selector reads another sample's question"),
-)
 UNFINISHED = frozenset({"queued", "preparing", "starting", "running", "recovering", "cancelling"})
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from arrcoc_core.launching import ensure_supervisor
 from arrcoc_core.records import Event, RunRecord
 from arrcoc_core.run_cloud import InCloud
+from arrcoc_core.run_online import OnHub
 from arrcoc_core.run_parts import Attempt, Progress, attempt_of, progress_of, utc, utc_or_none, utc_text
 from arrcoc_core.settings import state_dir
 from arrcoc_core.store import Store
@@ -30,7 +31,7 @@ POLL_S = 0.15
 _LOOK_AFTER_SUPERVISOR_S = 1.0
 
 
-class Run(InCloud):
+class Run(InCloud, OnHub):
     """One launched experiment. See the module; made by `launch`, `runs` and `get_run`."""
 
     def __init__(self, record: RunRecord, root: Path) -> None:
@@ -274,6 +275,7 @@ class Run(InCloud):
             "cost_usd": self.cost_usd,
             "sweep": self.sweep,
             "directory": str(self.directory),
+            "hub_url": self.hub_url,
             **self._cloud_json(),
         }
 

@@ -233,10 +233,10 @@ def _price_problem(rungs: tuple[Rung, ...], prices: list[Price]) -> str:
 
 
 def _secrets(resolved: ResolvedExperiment, facts: Facts) -> Mapping[str, str]:
-    """References to what the job may need: W&B's key when it logs online, the Hub's token when it downloads."""
+    """References to what the job may need: W&B's key when it logs online, the Hub's token when it down- or uploads."""
     assert facts.cloud is not None
     wanted = ["WANDB_API_KEY"] if facts.logging.online else []
     experiment = resolved.experiment
-    if experiment.model.base != "tiny" or experiment.data.dataset != "synthetic":
+    if experiment.model.base != "tiny" or experiment.data.dataset != "synthetic" or experiment.hub.repo:
         wanted.append("HF_TOKEN")
     return {variable: facts.cloud.names.secret(variable) for variable in wanted}

@@ -56,7 +56,5 @@ class Farewell(QDialog):
         layout.addWidget(ok, alignment=Qt.AlignmentFlag.AlignRight)
         ok.setFocus()
         # QDialog counts as a window: the app ends when it closes, by its button or by itself.
-        closing = QTimer(self, interval=SHOWN_MS, singleShot=True)
-        closing.timeout.connect(lambda: self.close())  # which keeps it alive until then: nobody else does
-        closing.start()
+        QTimer.singleShot(SHOWN_MS, self, self.close)
         QApplication.setQuitOnLastWindowClosed(True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from training.data import Sample, Samples
 from training.devices import World
+from training.shaping import cut
 from training.signals import ignore_in_worker
 
 if TYPE_CHECKING:
@@ -56,16 +57,9 @@ class Collate:
         )
 
     def _fit(self, question: str, answer: str) -> tuple[str, str]:
-        answer, used = self._cut(answer, self.max_seq_length - 1)
-        question, _ = self._cut(question, self.max_seq_length - used)
+        answer, used = cut(self.tokenizer, answer, self.max_seq_length - 1)
+        question, _ = cut(self.tokenizer, question, self.max_seq_length - used)
         return question, answer
-
-    def _cut(self, text: str, most: int) -> tuple[str, int]:
-        """The beginning of `text` that makes at most `most` tokens, and how many these are."""
-        offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        if len(offsets) <= most:
-            return text, len(offsets)
-        return text[: offsets[most - 1][1]], most
 
 
 @dataclass(frozen=True)

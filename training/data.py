@@ -29,10 +29,9 @@ from numpy.typing import NDArray
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
 from arrcoc_core.resolved import SYNTHETIC_SAMPLES
+from training.shaping import resized
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from training.tiny.synthetic import Picture as SyntheticPicture
 
 Split = str
@@ -188,16 +187,6 @@ def _cache_of(name: str) -> str | None:
         state.append(f"{path.relative_to(folder)} {facts.st_size} {facts.st_mtime_ns}")
     digest = hashlib.sha256("\n".join(state).encode()).hexdigest()
     return str(Path(datasets.config.HF_DATASETS_CACHE) / f"folder-{digest[:16]}")
-
-
-def resized(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The picture [H, W, 3] scaled to [side, side, 3]; the very same array when it has that size."""
-    if picture.shape[:2] == (side, side):
-        return picture
-    from PIL import Image
-
-    scaled: Image.Image = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
-    return np.asarray(scaled, dtype=np.uint8)
 
 
 def _one_answer(held: Any) -> str:

@@ -11,13 +11,15 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from arrcoc_core.errors import DeviceError
 from arrcoc_core.experiment import Compute, Local, Vertex
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 STAND_IN = "ARRCOC_STAND_IN_DEVICE"
 """Variable of a machine without GPUs that stands in for one with them; its value is "cpu"."""
@@ -146,6 +148,17 @@ def join_world(world: World, device: torch.device) -> None:
         import torch.distributed as dist
 
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def agreed(choose: Callable[[], T], world: World) -> T:
+    """What the first rank chooses, on every rank: a look at the world outside may tell each of them something else."""
+    if world.size == 1:
+        return choose()
+    import torch.distributed as dist
+
+    chosen = [choose() if world.rank == 0 else None]
+    dist.broadcast_object_list(chosen, src=0)
+    return cast("T", chosen[0])
 
 
 def leave_world(world: World) -> None:

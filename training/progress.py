@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-Phase = Literal["starting", "loading model", "preparing data", "evaluating", "training", "saving", "done"]
+Phase = Literal["starting", "loading model", "preparing data", "evaluating", "training", "saving", "uploading", "done"]
 
 _SECONDS_BETWEEN_WRITES = 1.0
 

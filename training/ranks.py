@@ -22,7 +22,7 @@ from training.vertex_machine import Nodes
 
 _SECONDS_TO_FOLLOW = 30.0  # how long the other ranks may take once one has ended badly
 _LOOK_S = 0.1
-_PARENT = "ARRCOC_PARENT_PID"
+PARENT = "ARRCOC_PARENT_PID"
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
@@ -59,7 +59,7 @@ class Ranks:
             "WORLD_SIZE": str(count * nodes.count),
             "MASTER_ADDR": nodes.address or "127.0.0.1",
             "MASTER_PORT": str(nodes.port or _free_port()),
-            _PARENT: str(os.getpid()),
+            PARENT: str(os.getpid()),
         }
         self._processes = [
             subprocess.Popen(
@@ -97,7 +97,7 @@ class Ranks:
 
 def end_with_parent() -> None:
     """In a rank: be killed when whoever started it ends, whatever ends it. Nothing happens in any other process."""
-    parent = os.environ.get(_PARENT)
+    parent = os.environ.get(PARENT)
     if parent is None or int(parent) != os.getppid():
         return
     ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)

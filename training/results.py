@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.experiment import Experiment
+from arrcoc_core.encoding import encode
+from arrcoc_core.resolved import ResolvedExperiment
+from training.hub.history import History
+from training.hub.record import Record, Shown
 from training.progress import utc_now
 
 if TYPE_CHECKING:
+    from training.checkpoints import Checkpoint
     from training.model.arrcoc_qwen import ArrCocQwen
 
 FOUND_IN = "ARRCOC_RESULT_FOUND_IN"
 """Variable with the folder in which the result is found later, where that is not the one it is written to."""
+DONE = "DONE"
 
 
 def result_place(directory: Path) -> str:
@@ -22,28 +27,45 @@ def result_place(directory: Path) -> str:
     return os.environ.get(FOUND_IN) or str(directory / "result")
 
 
-def leave_result(model: ArrCocQwen, directory: Path, experiment: Experiment, summary: Mapping[str, float]) -> None:
-    """Write the selector, what to know about it and how to load it; the marker DONE last."""
-    model.save_pretrained(directory)
-    lines = "\n".join(
-        f"| {name} | {summary[name]:.4g} |" for name in sorted(summary) if name.startswith(("eval/", "tokens/"))
-    )
-    readme = f"""# Selector of {experiment.name}
+class Results:
+    """Collects what is known of the selector while it is trained, and leaves it with all of that."""
 
-Keeps {experiment.tokens.keep} visual tokens per picture for {experiment.model.base}, which itself is unchanged.
+    def __init__(
+        self, run_id: str, resolved: ResolvedExperiment, model: ArrCocQwen, saved: Checkpoint | None, **facts: Any
+    ) -> None:
+        """`facts`: total_steps, dataset and base_sha256 of the record; `saved`: the checkpoint that is gone on from."""
+        self.history = History(saved.state.get("history"), saved.rows) if saved else History()
+        self._model = model
+        self._facts = {
+            "run": run_id,
+            "fingerprint": resolved.fingerprint,
+            "experiment": encode(resolved.experiment),
+            "base_revision": model.base.revision,
+            **facts,
+        }
 
-```python
-from training.model.arrcoc_qwen import ArrCocQwen
-model = ArrCocQwen.from_pretrained({result_place(directory.parent)!r})
-print(model.answer(picture, question, keep={experiment.tokens.keep}).text)  # picture: RGB array or PIL image
-```
+    def leave(self, folder: Path, step: int, summary: Mapping[str, float]) -> None:
+        """Write the selector, all that is known of it (run.json, pictures) and how to load it; the marker DONE last."""
+        (folder / DONE).unlink(missing_ok=True)
+        self._model.save_pretrained(folder)
+        record = Record(
+            **self._facts,
+            step=step,
+            summary=dict(summary),
+            curves=self.history.curves(),
+            pictures=self._leave_pictures(folder),
+        )
+        record.save(folder)
+        (folder / "README.md").write_text(_readme(record, folder), encoding="utf-8")
+        (folder / DONE).write_text(f"{utc_now()}\n", encoding="utf-8")
 
-| metric | value |
-|---|---|
-{lines}
-"""
-    (directory / "README.md").write_text(readme, encoding="utf-8")
-    (directory / "DONE").write_text(f"{utc_now()}\n", encoding="utf-8")
+    def _leave_pictures(self, folder: Path) -> tuple[Shown, ...]:
+        """Those of the last evaluation."""
+        for picture in self.history.pictures:
+            path = folder / f"{picture.key}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture.png)
+        return tuple(Shown(f"{picture.key}.png", picture.caption) for picture in self.history.pictures)
 
 
 def leave_exit_code(directory: Path, code: int) -> None:
@@ -55,3 +77,25 @@ def leave_exit_code(directory: Path, code: int) -> None:
         temporary = marker.with_suffix(".partial")
         temporary.write_text(str(code), encoding="utf-8")
         temporary.replace(marker)
+
+
+def _readme(record: Record, folder: Path) -> str:
+    summary = record.summary
+    lines = "\n".join(
+        f"| {name} | {summary[name]:.4g} |" for name in sorted(summary) if name.startswith(("eval/", "tokens/"))
+    )
+    place = result_place(folder.parent) if folder.name == "result" else str(folder)
+    return f"""# Selector of {record.name}
+
+Keeps {record.keep} visual tokens per picture for {record.base}, which itself is unchanged.
+
+```python
+from training.model.arrcoc_qwen import ArrCocQwen
+model = ArrCocQwen.from_pretrained({place!r})
+print(model.answer(picture, question).text)  # picture: RGB array or PIL image
+```
+
+| metric | value |
+|---|---|
+{lines}
+"""

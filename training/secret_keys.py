@@ -7,17 +7,23 @@ into the environment of the trainer and nowhere else: no log line and no error h
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from arrcoc_core.cloud.calling import call
 from arrcoc_core.cloud.clients import Cloud
 from arrcoc_core.errors import CloudError, ConfigError
 
 REFERENCES = "ARRCOC_SECRETS"
+OPTIONAL = frozenset({"HF_TOKEN"})
+"""Public bases and data need none, and an upload that lacks it is no reason not to train."""
 _LATEST = "versions/latest"
 
 
-def read_secrets(cloud: Cloud) -> dict[str, str]:
-    """Variable -> value of each secret that REFERENCES names. CloudError naming the secret when one cannot be read."""
+def read_secrets(cloud: Cloud, say: Callable[[str], None]) -> dict[str, str]:
+    """Variable -> value of each secret that REFERENCES names. CloudError naming the secret when one cannot be read.
+
+    One of OPTIONAL that cannot be read is said, and done without.
+    """
     found: dict[str, str] = {}
     for reference in filter(None, os.environ.get(REFERENCES, "").split(",")):
         variable, _, name = (part.strip() for part in reference.partition("="))
@@ -30,6 +36,9 @@ def read_secrets(cloud: Cloud) -> dict[str, str]:
         try:
             answer = call(cloud.secrets().access_secret_version, request={"name": version})
         except CloudError as error:
+            if variable in OPTIONAL:
+                say(f"going on without {variable}, whose secret cannot be read: {error.message}")
+                continue
             raise CloudError(
                 f"the secret {name} for {variable} cannot be read: {error.message}",
                 scope=error.scope,

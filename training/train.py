@@ -14,8 +14,9 @@ Order, noise and learning rate of a step are pure functions of (seed, step, rank
 exactly as if it had never stopped.
 
 Left in RUN: progress.json and summary.json while it runs, checkpoints/, wandb/, and in the end result/ with the
-selector. Exit codes: 0 done; 1 an error; 2 the configuration cannot work here; 75 stopped by SIGTERM or SIGINT after a
-checkpoint (start it again to go on); 76 in the cloud, when another job trains this attempt.
+selector, which then goes to the Hub where that is asked for (training/hub/). Exit codes: 0 done; 1 an error; 2 the
+configuration cannot work here; 75 stopped by SIGTERM or SIGINT after a checkpoint (start it again to go on); 76 in the
+cloud, when another job trains this attempt.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from training.checkpoints import Checkpoint, latest
 from training.cost import Cost
 from training.devices import (
     World,
+    agreed,
     available_threads,
     choose_device,
     join_world,
@@ -54,9 +56,10 @@ from training.devices import (
 )
 from training.foreground import foreground_run
 from training.gcs import open_store
+from training.hub.publisher import Publisher
 from training.progress import Clock, Story, duration
 from training.ranks import end_with_parent, run_ranks
-from training.results import leave_exit_code, leave_result, result_place
+from training.results import Results, leave_exit_code, result_place
 from training.saving import Saver
 from training.signals import STOPPED_EXIT_CODE, StopRequest
 from training.tracking import NoTracker, Row, Tracker
@@ -137,11 +140,14 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     story.progress("loading model")
     from training.model.arrcoc_qwen import ArrCocQwen
     from training.model.objective import distillation_loss
-    from training.model.registry import parameters_hash
+    from training.model.processing import Processor
+    from training.model.registry import parameters_hash, pin_base
 
     name = experiment.model.base
+    keep_to = saved.state.get("base_revision", "") if saved else experiment.model.revision
+    pinned = agreed(lambda: pin_base(name, keep_to), world)
     stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
-    model = ArrCocQwen.from_base(name, seed=training.seed, device=device, dtype=stored_precision)
+    model = ArrCocQwen.from_base(name, pinned, seed=training.seed, device=device, dtype=stored_precision)
     base_hash = parameters_hash(model.base.model)
     if saved and saved.state["base"] != base_hash:
         raise CheckpointError(
@@ -150,8 +156,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         )
     parameters = list(model.selector.parameters())
     story.say(
-        f"base {name}: {_count(model.base.model.parameters())} parameters, frozen, sha256 {base_hash[:16]}…; "
-        f"selector: {_count(parameters)} parameters to learn"
+        f"base {model.base.title}: {_count(model.base.model.parameters())} parameters, frozen, "
+        f"sha256 {base_hash[:16]}…; selector: {_count(parameters)} parameters to learn"
     )
     optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=training.weight_decay)
 
@@ -161,7 +167,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     from training.data import open_samples, pin
     from training.evaluation import Evaluator
 
-    dataset = saved.state["dataset"] if saved else pin(data.dataset)
+    dataset = saved.state["dataset"] if saved else agreed(lambda: pin(data.dataset), world)
     samples, held_out = open_samples(data, dataset, experiment.evaluation.samples)
     per_step = training.batch_size * training.gradient_accumulation_steps
     if per_step % world.size:
@@ -188,6 +194,9 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             remedy="Keep fewer tokens or raise data.image_size.",
         )
     tokens = {"tokens/kept": float(keep), "tokens/total": float(all_tokens)}
+    model.processor = Processor(data.image_size, all_tokens, data.max_seq_length, keep)
+    results = Results(run_id, resolved, model, saved, total_steps=total, dataset=dataset, base_sha256=base_hash)
+    publisher = Publisher(directory, experiment.hub, story.say, first=world.rank == 0)
 
     summary: dict[str, float] = {}
     cost = Cost.from_environment()
@@ -213,6 +222,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         summary.update(row.values)
         if row.pictures or "eval/accuracy" in row.values:
             story.summary(summary)
+        if results.history.add(row) and row.step < total:
+            publisher.send_best(row.step, lambda folder: results.leave(folder, row.step, summary))
 
     saver = Saver(
         store,
@@ -230,6 +241,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
                 "dataset": dataset,
                 "references": evaluator.references,
                 "summary": summary,
+                "base_revision": model.base.revision,
+                "history": results.history.state(),
             }
             tensors = {"adamw": optimizer.state_dict(), "schedule": scheduler.state_dict()}
             saver.save(Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save()))
@@ -335,11 +348,14 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     story.summary(summary)
     tracker.finish(summary, 0)
     if world.rank == 0:  # last: who finds the result complete finds every row and the whole summary, too
-        leave_result(model, directory / "result", experiment, summary)
+        results.leave(directory / "result", total, summary)
     right = f"{summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens"
     story.say(f"done: {right}; the selector is in {result_place(directory)}")
-    story.progress("done", total, eta_s=0.0)
     leave_world(world)
+    if publisher.wanted:
+        story.progress("uploading", total, eta_s=0.0)
+        publisher.finish(stop, is_best=summary["eval/accuracy"] >= results.history.best)
+    story.progress("done", total, eta_s=0.0)
     return 0
 
 

@@ -146,7 +146,7 @@ class Job:
         run_id = os.environ.get("ARRCOC_RUN_ID") or self._uri.rsplit("/", 1)[1]
         environment = {
             **os.environ,
-            **read_secrets(cloud),
+            **read_secrets(cloud, self._say),
             **(self._cost.environment() if self._cost else {}),
             "ARRCOC_RUN_ID": run_id,
             "ARRCOC_ATTEMPT": str(self._n),

@@ -172,6 +172,12 @@ def say(text: str = "", *, flush: bool = False) -> None:
         sys.stdout.flush()
 
 
+def show_over(text: str) -> None:
+    """The text in place of what `show_over` wrote last, on one line of the terminal; "" leaves nothing."""
+    sys.stdout.write(f"\r\x1b[K{shorten(text, width() - 1)}")
+    sys.stdout.flush()
+
+
 def say_json(value: Any) -> None:
     """The value as JSON for a program: two spaces of indentation, non-finite numbers as null."""
     sys.stdout.write(json.dumps(finite(value), indent=2, ensure_ascii=False, default=str) + "\n")

@@ -56,7 +56,10 @@ def secrets(ground: Ground) -> Check:
             "Or unset WANDB_MODE: the metrics then come back through the runs bucket.",
         )
     if lacking:
-        return Check("secrets", True, f"{', '.join(lacking)} is not kept: public models and data only")
+        repo = ground.plan.resolved.experiment.hub.repo
+        without = f"nothing is uploaded to {repo}, and only" if repo else "only"
+        said = f"{', '.join(lacking)} is not kept: {without} public models and data can be loaded"
+        return Check("secrets", True, said, "arrcoc setup --copy-keys   copies the one of this machine")
     return Check("secrets", True, ", ".join(there) or "none needed")
 
 

@@ -22,7 +22,6 @@ SERVICES = (
     "logging_service:Logs",
     "vertex.jobs:Jobs",
     "cloud_build.builds:CloudBuild",
-    "hub.service:Hub",
 )
 
 

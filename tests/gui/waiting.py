@@ -41,4 +41,6 @@ def scaled(scale: float, choice: str) -> Iterator[None]:
 
     themes().choose(choice)  # type: ignore[arg-type]
     themes().set_scale(scale)
-    yield  # `look` takes it back once the window is gone
+    yield
+    themes().set_scale(1.0)
+    themes().choose("light")

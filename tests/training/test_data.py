@@ -11,8 +11,9 @@ import pytest
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
 from training.batches import Collate, Forwards, Order, load_batches
-from training.data import Sample, Synthetic, open_samples, resized
+from training.data import Sample, Synthetic, open_samples
 from training.devices import World
+from training.shaping import resized
 from training.tiny.tokenizer import make_tokenizer
 
 

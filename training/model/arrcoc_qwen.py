@@ -1,7 +1,7 @@
 """`ArrCocQwen`: a frozen Qwen3-VL that reads a picture with K of its N visual tokens, chosen for the question.
 
-    model = ArrCocQwen.from_pretrained("result")
-    print(model.answer(picture, "what colour is the circle ?", keep=4).text)
+    model = ArrCocQwen.from_pretrained("result")  # or from the Hub: "owner/name"
+    print(model.answer(picture, "what colour is the circle ?").text)
 
 Shapes: B questions, each about one picture; N visual tokens a picture; K kept; D the base's embedding width. All
 pictures of a batch have one size. Nothing here ever changes the base.
@@ -23,12 +23,14 @@ from torch import Tensor, nn
 from arrcoc_core.errors import ConfigError
 from training.model import prompts, pruning, seeing
 from training.model.attention import Recorder
+from training.model.download import find_selector
+from training.model.files import CONFIG, WEIGHTS
+from training.model.processing import Processor
 from training.model.prompts import IGNORED, Asked
 from training.model.registry import Base, load_base
 from training.model.seeing import AnyPicture, Seen
 from training.model.selector import Selector, SelectorConfig, allocate
 
-WEIGHTS, CONFIG = "selector.safetensors", "config.json"
 MAX_ANSWER_TOKENS = 32
 
 
@@ -55,18 +57,29 @@ class Reading:
 
 
 class ArrCocQwen:
-    """A base and the selector that goes before it."""
+    """A base and the selector that goes before it.
 
-    def __init__(self, base: Base, selector: Selector) -> None:
+    `processor`: how pictures and questions were prepared in training; None for a selector that was not trained yet,
+    and for results of older versions.
+    """
+
+    def __init__(self, base: Base, selector: Selector, processor: Processor | None = None) -> None:
         self.base = base
+        self.processor = processor
         self.selector: nn.Module = selector.to(base.device)
 
     @classmethod
     def from_base(
-        cls, name: str, *, seed: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+        cls,
+        name: str,
+        revision: str = "",
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
     ) -> ArrCocQwen:
         """A new selector, its weights drawn from `seed`, before the base `name`; errors are those of `load_base`."""
-        base = load_base(name, device=device, dtype=dtype)
+        base = load_base(name, revision, device=device, dtype=dtype)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             selector = Selector(SelectorConfig.of(base.hidden_size))
@@ -74,35 +87,52 @@ class ArrCocQwen:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+        cls,
+        place: str | Path,
+        revision: str | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
     ) -> ArrCocQwen:
-        """What `save_pretrained` wrote, with the base that it names. Raises ConfigError when it is not that."""
-        folder = Path(folder)
-        if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
-            raise ConfigError(
-                f"{folder} holds no selector ({WEIGHTS} and {CONFIG})",
-                remedy="Give the result/ folder of a run that has ended well.",
-            )
+        """What `save_pretrained` wrote, with the base that it names, at the commit it was trained with.
+
+        `place`: a folder, or a repository of the Hub ("owner/name"); `revision` is which state of the repository: a
+        commit, a branch, or a tag, which each run's id is. Raises ConfigError when it is no selector.
+        """
+        folder = find_selector(place, revision)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         selector = Selector(SelectorConfig(**config["selector"]))
         selector.load_state_dict(load_file(folder / WEIGHTS))
         selector.eval()
-        return cls(load_base(config["base"], device=device, dtype=dtype), selector)
+        base = load_base(config["base"], config.get("base_revision", ""), device=device, dtype=dtype)
+        return cls(base, selector, Processor.load(folder))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the selector's weights and a config that names the base, whose own weights are not copied."""
+        """Write the selector's weights, a config that names the base, whose own weights are not copied, and how
+        pictures and questions are prepared, where that is known."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.selector.state_dict().items()}, folder / WEIGHTS)
-        config = {"base": self.base.name, "selector": self.selector.config.to_dict()}
+        base = {"base": self.base.name, "base_revision": self.base.revision}
+        config = {**base, "selector": self.selector.config.to_dict()}
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        if self.processor is not None:
+            self.processor.save(folder, self.base)
 
-    def answer(self, picture: AnyPicture, question: str, keep: int) -> Answer:
+    def answer(self, picture: AnyPicture, question: str, keep: int | None = None) -> Answer:
         """Answer a question about one picture (uint8 [H, W, 3] or PIL) with `keep` of its visual tokens.
 
-        The base's image processor chooses the size at which it is read, and so N.
+        Both are prepared as in training, and left out, `keep` is what the selector was trained for. A model without a
+        `processor` has to be told `keep`, and the base's image processor chooses the size at which it reads.
         """
-        seen = self.look([picture], scale=True)
+        if self.processor is not None:
+            keep = self.processor.keep if keep is None else keep
+            question = self.processor.question(self.base, question)
+            seen = self.look([self.processor.picture(picture)])
+        else:
+            seen = self.look([picture], scale=True)
+        if keep is None:
+            raise ConfigError("this selector does not say how many tokens it was trained to keep", remedy="Give keep=…")
         asked = self.ask([question], None, seen.grid)
         with torch.no_grad():
             scores = self.scores(seen, asked)

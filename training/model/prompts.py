@@ -84,6 +84,11 @@ def ask(base: Base, questions: Sequence[str], answers: Sequence[str] | None, gri
     return Asked(*(value.to(device) for value in (*asked, question_ids, question_mask)))
 
 
+def template(base: Base) -> str:
+    """A whole prompt with {question} in the question's place and one placeholder in the picture's."""
+    return _prompt(base, "{question}", 1)
+
+
 def _prompt(base: Base, question: str, count: int) -> str:
     content = [{"type": "image"}, {"type": "text", "text": question}]
     text = base.tokenizer.apply_chat_template(

@@ -1,19 +1,24 @@
 """Bases by name: the tiny one that ships, and Qwen3-VL from the Hugging Face Hub.
 
-Classes are pinned and none of a repository's own code is ever run. A base is loaded to be read only: evaluation
-mode, no gradients; `parameters_hash` says whether it is still bitwise what was loaded.
+A base of the Hub is loaded at one commit: `pin_base` says which, once, and a run keeps to it however its repository
+moves on. Classes are ours, weights come from safetensors only (a pickle can run code), and none of a repository's own
+code is ever run: one that wants that is refused. A base is loaded to be read only: evaluation mode, no gradients;
+`parameters_hash` says whether it is still bitwise what was loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HTTPError
 from torch import nn
 from transformers import (
     AutoTokenizer,
@@ -43,16 +48,28 @@ _CLASSES: dict[str, type[PreTrainedModel]] = {
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
 }
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_OWN_CODE = "auto_map"
+"""Key by which a repository says which of its own Python files transformers should load."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """A frozen base with what turns text and pictures into its inputs. `name` is what it was asked for by."""
+    """A frozen base with what turns text and pictures into its inputs. `name` is what it was asked for by.
+
+    `revision`: the commit on the Hub that was loaded; "" for the tiny base and for folders.
+    """
 
     name: str
+    revision: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     image_processor: Qwen2VLImageProcessorPil
+
+    @property
+    def title(self) -> str:
+        """ "name@revision", or the name alone."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
 
     @property
     def hidden_size(self) -> int:
@@ -64,34 +81,53 @@ class Base:
         return self.model.device
 
 
-def load_base(name: str, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Base:
+def pin_base(name: str, revision: str = "") -> str:
+    """The commit that `revision` ("" = the newest) of a base on the Hub is now; "" for the tiny base and folders.
+
+    A commit is taken as it is. Without the Hub it is the one whose files are on this machine. Errors as `load_base`.
+    """
+    if name not in HUB_NAMES or _COMMIT.fullmatch(revision):
+        return revision
+    folder = _fetch(name, revision, ("*config.json",))
+    _refuse_own_code(name, folder)
+    return folder.name
+
+
+def load_base(
+    name: str, revision: str = "", *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> Base:
     """The base called `name` (one of `NAMES`, or a folder in the Hub's format), frozen, on `device`.
 
-    `dtype` None: the one its weights are stored in. Raises ConfigError for an unknown name, a folder that holds no
-    Qwen3-VL, and a Hub that cannot be reached.
+    `revision`: which one of the Hub's, "" for the newest. `dtype` None: the one its weights are stored in. Raises
+    ConfigError for an unknown name, a folder that holds no Qwen3-VL or wants code of its own to be run, and a Hub that
+    cannot be reached.
     """
-    folder = find_folder(name)
+    folder = find_folder(name, revision)
+    _refuse_own_code(name, folder)
     kind = _model_type(folder)
     if kind not in _CLASSES:
         raise ConfigError(
             f"{name} is a {kind or 'model without a type'}, not a Qwen3-VL", remedy=f"Choose from {', '.join(NAMES)}."
         )
     transformers_logging.disable_progress_bar()
-    model = _CLASSES[kind].from_pretrained(folder, dtype=dtype or "auto", local_files_only=True)
+    model = _CLASSES[kind].from_pretrained(
+        folder, dtype=dtype or "auto", local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
     model.to(device).eval().requires_grad_(False)
     attention.prepare(model)
     tokenizer = AutoTokenizer.from_pretrained(
         folder, padding_side="left", local_files_only=True, trust_remote_code=False
     )
-    return Base(name, model, tokenizer, Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True))
+    images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return Base(name, folder.name if name in HUB_NAMES else "", model, tokenizer, images)
 
 
-def find_folder(name: str) -> Path:
+def find_folder(name: str, revision: str = "") -> Path:
     """Where a base's files lie on this machine; those of a Hub name are fetched first when they are not there."""
     if name == TINY:
         return TINY_FOLDER
     if name in HUB_NAMES:
-        return _fetch(name)
+        return _fetch(name, revision, _FILES)
     if (Path(name) / "config.json").is_file():
         return Path(name)
     raise ConfigError(f"there is no base model {name!r}", remedy=f"Choose from {', '.join(NAMES)}.")
@@ -128,14 +164,31 @@ def parameters_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _fetch(name: str) -> Path:
+def _fetch(name: str, revision: str, patterns: Sequence[str]) -> Path:
+    """The folder of one commit, which is what it is called."""
+    endpoint = os.environ.get("HF_ENDPOINT") or None
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_FILES)))
-    except (OSError, HfHubHTTPError) as error:
+        return Path(
+            snapshot_download(name, revision=revision or None, allow_patterns=list(patterns), endpoint=endpoint)
+        )
+    except (OSError, HTTPError) as error:
+        at = f" at {revision}" if revision else ""
         raise ConfigError(
-            f"{name} is not on this machine and could not be fetched from the Hugging Face Hub: {error}",
+            f"{name}{at} is not on this machine and could not be fetched from the Hugging Face Hub: {error}",
             remedy='Check the network (and HF_HUB_OFFLINE), or take Model(base="tiny"), which needs neither.',
         ) from error
+
+
+def _refuse_own_code(name: str, folder: Path) -> None:
+    """ConfigError when a repository names Python files of its own to be run in place of known classes."""
+    for path in sorted(folder.glob("*config.json")):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(held, dict) and held.get(_OWN_CODE):
+            raise ConfigError(
+                f"{name} wants code of its own to be run ({_OWN_CODE} in {path.name}), and no code is taken from the "
+                "Hub",
+                remedy=f"Take a base without it: {', '.join(NAMES)}.",
+            )
 
 
 def _model_type(folder: Path) -> str:
