@@ -20,7 +20,7 @@ from pathlib import Path
 
 from arrcoc_core.cloud.endpoints import load_endpoints
 from arrcoc_core.errors import PlanError, RunError
-from arrcoc_core.experiment import Local, Vertex
+from arrcoc_core.experiment import Local, WandbLaunch
 from arrcoc_core.lease import KINDS, Kind, announce_start, unfinished
 from arrcoc_core.planning import RUN_FOLDER, Plan
 from arrcoc_core.processes import spawn_detached
@@ -30,6 +30,7 @@ from arrcoc_core.snapshot import Snapshot, capture, materialise, name_run
 from arrcoc_core.store import Store
 from arrcoc_core.stored import save_experiment
 
+QUEUED_AT_ONCE = 1000
 _ID_LENGTH = 63
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -49,13 +50,13 @@ def apply(plans: Sequence[Plan], root: Path, *, run_ids: Sequence[str], sweep: t
     packages = installed_packages()
     now = time.time()
     for plan, run_id in zip(plans, run_ids, strict=True):
-        launch = {"launched_at": now, "created": _created(plan, sweep)}
+        launch = {"launched_at": now, "created": created_data(plan, sweep)}
         _make_folder(state / "runs" / run_id, plan, launch, snapshot, packages)
     name_run(snapshot, state, run_ids)
     with Store(state / "store.db") as store:
         store.append(
             [
-                Event(run_id, "created", now, data=_created(plan, sweep))
+                Event(run_id, "created", now, data=created_data(plan, sweep))
                 for plan, run_id in zip(plans, run_ids, strict=True)
             ]
         )
@@ -140,13 +141,19 @@ def _make_folder(directory: Path, plan: Plan, launch: Mapping[str, object], snap
     (directory / "logs").mkdir(parents=True, exist_ok=True)
     save_experiment(plan.resolved, directory)
     place = str(directory) if plan.cloud is None else directory.name
-    command = [part.replace(RUN_FOLDER, place) for part in plan.command]
-    _write(directory / "plan.json", json.dumps({**plan.to_json(), **launch, "command": command}, indent=1))
+    _write(directory / "plan.json", json.dumps(plan_file(plan, place, launch), indent=1))
     _write(directory / "packages.txt", packages)
     materialise(snapshot, directory / "code")
 
 
-def _created(plan: Plan, sweep: tuple[str, str] | None) -> dict[str, object]:
+def plan_file(plan: Plan, place: str, launch: Mapping[str, object]) -> dict[str, object]:
+    """What plan.json of a run holds. `place` is its folder, or its id where it runs in the cloud."""
+    command = [part.replace(RUN_FOLDER, place) for part in plan.command]
+    return {**plan.to_json(), **launch, "command": command}
+
+
+def created_data(plan: Plan, sweep: tuple[str, str] | None = None) -> dict[str, object]:
+    """What the run's first event says of it; see `records.CREATED_FIELDS`."""
     return {
         **_conditions(plan),
         "experiment": plan.experiment,
@@ -167,13 +174,15 @@ def _created(plan: Plan, sweep: tuple[str, str] | None) -> dict[str, object]:
 def _conditions(plan: Plan) -> dict[str, object]:
     """What the target makes of it: how many at once, how much is forgiven, and in the cloud where and for how much."""
     compute = plan.resolved.experiment.compute
-    assert isinstance(compute, Local | Vertex)  # no other target has a plan
+    if isinstance(compute, WandbLaunch):
+        compute = compute.vertex
     budgets = {"preemption": compute.max_preemptions, "failure": compute.max_failures}
     if isinstance(compute, Local):
         return {"max_parallel": compute.max_parallel, "budgets": budgets}
     assert plan.cloud is not None
     return {
-        "max_parallel": plan.at_once,
+        # Of runs in a queue, as many go on at once as its agents have slots.
+        "max_parallel": plan.at_once if plan.queue is None else QUEUED_AT_ONCE,
         "budgets": {**budgets, "capacity": compute.max_stockouts},
         "ladder": [rung.to_json() for rung in plan.cloud.rungs],
         "preparation": {"state": "needed"},

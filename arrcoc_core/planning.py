@@ -11,17 +11,18 @@ Facts are gathered once; planning each point of a sweep then costs a few microse
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.errors import PlanError, TargetUnavailableError
 from arrcoc_core.estimates import BASES, Estimate, estimate, workload
-from arrcoc_core.experiment import Local, Vertex
+from arrcoc_core.experiment import Local, Vertex, WandbLaunch
 from arrcoc_core.facts import Check, Facts
 from arrcoc_core.formatting import UNKNOWN, about_money, duration, money, money_range
 from arrcoc_core.resolved import ResolvedExperiment
 
 if TYPE_CHECKING:
+    from arrcoc_core.queue.planned import QueuePlan
     from arrcoc_core.vertex_planning import CloudPlan
 
 RUN_FOLDER = "{run}"
@@ -30,10 +31,7 @@ RUN_FOLDER = "{run}"
 GB = 1e9
 TINY_DISK_BYTES = 0.3 * GB
 TINY_MEMORY_BYTES = 1.2 * GB
-_FIRST_SETTINGS = {
-    "vertex": "arrcoc setup   asks for the project and the region, and writes them there",
-    "": "cp .training.starter .training   and fill in the first group",
-}
+_FIRST_SETTINGS = "arrcoc setup   asks for the project and the region, and writes them there"
 _TARGET_WORDS = {"vertex": "Vertex AI", "wandb-launch": "a W&B Launch queue"}
 
 
@@ -64,6 +62,8 @@ class Plan:
     """The CLOUD_ENDPOINTS folder it was planned with: where the keys of its accounts are looked for."""
     at_once: int = 1
     """How many such jobs the quota has room for, as far as a preflight has looked."""
+    queue: QueuePlan | None = None
+    """The queue that it goes through; None: straight to where it runs."""
 
     @property
     def experiment(self) -> str:
@@ -104,9 +104,11 @@ class Plan:
         )
         if self.cloud is None:
             return here
+        item = () if self.queue is None else (f"one item in the queue {self.queue.title}",)
         return (
             *here,
             f"the image {self.cloud.image}, where it is not there yet",
+            *item,
             f"one custom job at a time, and objects under {self.cloud.run_uri(RUN_FOLDER)}",
         )
 
@@ -115,10 +117,12 @@ class Plan:
         """What must be there before: `arrcoc setup` makes it."""
         if self.cloud is None:
             return ()
+        queue = () if self.queue is None else (f"the queue {self.queue.title} at {self.queue.url}",)
         return (
             f"gs://{self.cloud.runs_bucket}, gs://{self.cloud.staging_bucket}",
             self.cloud.repository,
             f"{self.cloud.service_account}, {self.cloud.build_account}",
+            *queue,
         )
 
     @property
@@ -163,6 +167,7 @@ class Plan:
             "creates": list(self.creates),
             "uses": list(self.uses),
             "cloud": None if self.cloud is None else self.cloud.to_json(),
+            "queue": None if self.queue is None else self.queue.to_json(),
             "checks": [check._asdict() for check in self.checks],
             "warnings": list(self.warnings),
             "ok": self.ok,
@@ -175,6 +180,9 @@ class Plan:
             from arrcoc_core.vertex_review import text_rows
 
             cloud_rows = text_rows(self.cloud)
+        if self.queue is not None:
+            standing = f": {self.queue.standing}" if self.queue.standing else ""
+            cloud_rows.insert(0, ("queue", f"{self.queue.title}{standing}"))
         low, high = self.estimate_s
         time = f"{duration(low)} to {duration(high)}" if high else UNKNOWN
         rows = [
@@ -214,6 +222,8 @@ def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
     compute = resolved.experiment.compute
     if isinstance(compute, Vertex) and facts.cloud is not None:
         return _vertex_plan(resolved, compute, facts)
+    if isinstance(compute, WandbLaunch) and facts.cloud is not None:
+        return _queue_plan(resolved, compute, facts)
     if not isinstance(compute, Local):
         raise _unavailable(resolved, facts, compute.kind)
     device = _device(compute, facts)
@@ -236,7 +246,24 @@ def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
     )
 
 
-def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) -> Plan:
+def _queue_plan(resolved: ResolvedExperiment, compute: WandbLaunch, facts: Facts) -> Plan:
+    """The plan of the job itself, and the queue before it."""
+    from arrcoc_core.queue.planned import QueuePlan
+    from arrcoc_core.queue.shape import values_for
+
+    plan = _vertex_plan(resolved, compute.vertex, facts, "compute.vertex.")
+    assert plan.cloud is not None
+    queue = QueuePlan(
+        name=compute.queue,
+        entity=facts.accounts.get("WANDB_ENTITY", ""),
+        url=facts.accounts["WANDB_BASE_URL"],
+        project=facts.accounts["WANDB_PROJECT"],
+        values=values_for(compute.vertex, plan.cloud.region),
+    )
+    return replace(plan, target="wandb-launch", queue=queue)
+
+
+def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, prefix: str = "compute.") -> Plan:
     from arrcoc_core.catalog import machine_for, machine_name
     from arrcoc_core.estimates import vertex_estimate, vertex_workload
     from arrcoc_core.vertex_planning import plan_cloud
@@ -248,7 +275,7 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts) ->
     expected = vertex_workload(resolved, machine_for(compute.gpu, compute.count), compute.machines)
     span = vertex_estimate(resolved, facts, name, expected)
     cloud = plan_cloud(resolved, compute, facts, span)
-    by_default = resolved.sources["compute.fallback"].kind == "default"
+    by_default = resolved.sources[f"{prefix}fallback"].kind == "default"
     return Plan(
         resolved=resolved,
         code=facts.code_hash,
@@ -329,16 +356,11 @@ def _unavailable(resolved: ResolvedExperiment, facts: Facts, kind: str) -> Targe
         return TargetUnavailableError(
             f"{resolved.name} is to run on {words}, which needs the project and names of a .training file, and there "
             "is none.",
-            remedy=f"{_FIRST_SETTINGS.get(kind, _FIRST_SETTINGS[''])}; {here}",
-        )
-    if kind == "vertex":
-        return TargetUnavailableError(
-            f"{resolved.name} is to run on {words}, and GCP_PROJECT_ID in .training is empty.",
-            remedy=f"arrcoc setup   asks for the project and writes it there; {here}",
+            remedy=f"{_FIRST_SETTINGS}; {here}",
         )
     return TargetUnavailableError(
-        f"{resolved.name} is to run on {words}. This version submits to Vertex AI itself, not through a queue.",
-        remedy="compute=Vertex(...) goes straight there; in .training, leave WANDB_LAUNCH_QUEUE_NAME empty",
+        f"{resolved.name} is to run on {words}, and GCP_PROJECT_ID in .training is empty.",
+        remedy=f"arrcoc setup   asks for the project and writes it there; {here}",
     )
 
 

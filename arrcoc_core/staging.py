@@ -79,13 +79,30 @@ class Staged:
         if self.sweep is None:
             made = [run_id or new_run_id(self.plans[0].experiment)]
             apply(self.plans, self.root, run_ids=made)
+            self._see_to_agents()
             return made, None
         run_ids: list[str] = []
         for one in self.plans:
             run_ids.append(new_run_id(one.experiment, frozenset(run_ids)))
         sweep_id = new_run_id(self.sweep)
         apply(self.plans, self.root, run_ids=run_ids, sweep=(sweep_id, self.sweep))
+        self._see_to_agents()
         return run_ids, sweep_id
+
+    def _see_to_agents(self) -> None:
+        """Start an agent here for each queue that nobody polls, as far as a preflight has seen."""
+        alone = {
+            plan.queue.name: plan.at_once for plan in self.plans if plan.queue is not None and not plan.queue.agents
+        }
+        if not alone:
+            return
+        from arrcoc_core.queue.hiring import ensure_agent
+        from arrcoc_core.settings import state_dir
+        from arrcoc_core.store import Store
+
+        with Store(state_dir(self.root) / "store.db") as store:
+            for name, slots in alone.items():
+                ensure_agent(store, self.root, self.settings, name, slots=slots)
 
 
 def _place(plan: Plan) -> object:
@@ -94,4 +111,5 @@ def _place(plan: Plan) -> object:
     if cloud is None:
         return None
     rungs = tuple((rung.region, rung.machine_type, rung.provisioning) for rung in cloud.rungs)
-    return cloud.project, cloud.count, cloud.machines, rungs, tuple(sorted(cloud.secrets))
+    queue = plan.queue and plan.queue.title
+    return cloud.project, cloud.count, cloud.machines, rungs, tuple(sorted(cloud.secrets)), queue

@@ -105,7 +105,7 @@ class Supervisor:
         running = sum(1 for run in active if _holds_place(run))
         blocked = False
         for run in active:
-            if not _holds_place(run):
+            if not _holds_place(run) and not _in_queue(run):
                 # Strictly in order: a run that has to wait lets nothing younger pass.
                 blocked = blocked or running >= run.max_parallel
                 if blocked:
@@ -144,7 +144,12 @@ class Supervisor:
 
 def _holds_place(run: RunRecord) -> bool:
     """Whether it counts against `max_parallel`: it runs, or is between two attempts."""
-    return run.state != "queued"
+    return run.state != "queued" and not _in_queue(run)
+
+
+def _in_queue(run: RunRecord) -> bool:
+    """Whether a queue's agent says when it starts: it takes no place here, and waits for none."""
+    return run.target == "wandb-launch" and run.preparing
 
 
 def main(arguments: Sequence[str]) -> int:

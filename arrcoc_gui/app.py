@@ -173,9 +173,10 @@ def _warm_later(window: MainWindow, page: str) -> None:
         if page == "monitor" and window.current == "home":
             window.go("monitor")
 
-    QTimer.singleShot(
-        WARM_MS, window, lambda: run_in_background(load, ready, parent=window, name="loading the chart library")
-    )
+    later = QTimer(window, interval=WARM_MS, singleShot=True)  # goes with the window
+    later.timeout.connect(lambda: run_in_background(load, ready, parent=window, name="loading the chart library"))
+    window.closed.connect(later.stop)
+    later.start()
 
 
 def _probe(app: QApplication) -> None:

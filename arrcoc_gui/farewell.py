@@ -56,5 +56,7 @@ class Farewell(QDialog):
         layout.addWidget(ok, alignment=Qt.AlignmentFlag.AlignRight)
         ok.setFocus()
         # QDialog counts as a window: the app ends when it closes, by its button or by itself.
-        QTimer.singleShot(SHOWN_MS, self, self.close)
+        closing = QTimer(self, interval=SHOWN_MS, singleShot=True)
+        closing.timeout.connect(lambda: self.close())  # which keeps it alive until then: nobody else does
+        closing.start()
         QApplication.setQuitOnLastWindowClosed(True)

@@ -203,6 +203,7 @@ class Themes(QObject):
         self._choice: Choice = "system"
         self._scale = 1.0
         self._current = LIGHT
+        self._styled: Theme | None = None  # what the application wears now
         self._app: QApplication | None = None
 
     @property
@@ -220,20 +221,23 @@ class Themes(QObject):
 
     def install(self, app: QApplication, choice: Choice = "system", scale: float = 1.0) -> None:
         """Style `app` and follow the system's colour scheme from now on."""
-        self._app = app
+        self._app, self._styled = app, None
         app.setStyle("Fusion")
         app.styleHints().colorSchemeChanged.connect(self._system_changed)
         self._choice, self._scale = choice, min(max(scale, SCALES[0]), SCALES[-1])
         self._apply()
 
     def choose(self, choice: Choice) -> None:
-        self._choice = choice
-        self._apply()
+        if choice != self._choice:
+            self._choice = choice
+            self._apply()
 
     def set_scale(self, scale: float) -> None:
         """`scale` is clamped to 1.0 ... 2.0."""
-        self._scale = min(max(scale, SCALES[0]), SCALES[-1])
-        self._apply()
+        scale = min(max(scale, SCALES[0]), SCALES[-1])
+        if scale != self._scale:
+            self._scale = scale
+            self._apply()
 
     def step_scale(self, direction: int) -> None:
         """One step larger (+1) or smaller (-1) on `SCALES`; 0 returns to 100 %."""
@@ -255,8 +259,10 @@ class Themes(QObject):
     def _apply(self) -> None:
         from arrcoc_gui.style import style_sheet
 
-        self._current = replace(DARK if self._dark() else LIGHT, scale=self._scale)
-        if self._app is not None:
+        before, self._current = self._styled, replace(DARK if self._dark() else LIGHT, scale=self._scale)
+        if self._app is not None and self._current != before:
+            # Every widget there is takes its style anew, which a person waits for: only where something differs.
+            self._styled = self._current
             self._app.setPalette(palette_of(self._current))
             self._app.setFont(self._current.font("body"))
             self._app.setStyleSheet(style_sheet(self._current))

@@ -1,6 +1,6 @@
 """quickstart on a rented GPU: the whole way to the cloud and back. `arrcoc --sandbox launch cloud` rehearses it."""
 
-from arrcoc_core import Vertex
+from arrcoc_core import Vertex, WandbLaunch
 from experiments.quickstart import quickstart
 
 cloud = quickstart.but(
@@ -8,4 +8,13 @@ cloud = quickstart.but(
     compute=Vertex(gpu="L4", spot=True, regions=("us-central1", "us-east4"), max_cost_usd=2),
     tags=("tiny", "cloud"),
     notes="The tiny model needs no GPU: this shows setup, image, spot capacity, resume and results for a few cents.",
+)
+
+queued = cloud.but(
+    name="queued",
+    compute=WandbLaunch(
+        queue="vertex-ai-queue", vertex=Vertex(gpu="L4", spot=True, regions=("us-central1",), max_cost_usd=2)
+    ),
+    tags=("tiny", "cloud", "queue"),
+    notes="The same through a W&B Launch queue: an agent takes it from there and submits it to Vertex AI.",
 )

@@ -81,6 +81,8 @@ class WandbClient:
         self.limits = Limits()
         self.requests = 0
         """Requests sent so far, retries included."""
+        self.server_time: float | None = None
+        """The server's own clock when it answered last, in Unix seconds; None: it has not told."""
         found = key if isinstance(key, LocalKey) else None
         self._key = found.value if found is not None else str(key)
         self._login = wandb_login(url, found, sandbox=sandbox)
@@ -147,6 +149,7 @@ class WandbClient:
         except requests.RequestException as error:
             raise self._offline(error) from error
         self._note_limits(answer)
+        self.server_time = _moment(answer.headers.get("Date")) or self.server_time
         if answer.status_code in _NO_GRAPHQL:
             raise self._no_wandb(f"it answered {answer.status_code} to /graphql")
         if answer.status_code != 200:
@@ -239,6 +242,16 @@ def _nobody(request: Any) -> Any:
 def _number(text: str | None) -> float | None:
     try:
         return None if text is None else max(0.0, float(text))
+    except ValueError:
+        return None
+
+
+def _moment(date: str | None) -> float | None:
+    """A date as HTTP writes it, to the second."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return None if date is None else parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "cancel": "cancel:cancel",
     "watch": "watch:watch",
     "adopt": "adopt:adopt",
+    "queue": "queue:queue",
+    "agent": "agent:agent",
     "upload": "upload:upload",
     "diff": "diff:diff",
     "costs": "costs:costs",
@@ -148,6 +150,22 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("run", metavar="RUN", nargs="?", default=None, help="the id of the run")
     _json(command)
 
+    command = add("queue", "show a W&B Launch queue: its items, what they wait for, its agents")
+    _queue_argument(command)
+    command.add_argument("--remove", metavar="ITEM", help="take an item out of the queue: its id, or its run's")
+    command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    _json(command)
+
+    command = add("agent", "take runs from a W&B Launch queue and see them to their end on Vertex AI")
+    _queue_argument(command)
+    command.add_argument("--slots", type=_positive, default=1, metavar="N", help="runs at once (default: 1)")
+    act = command.add_mutually_exclusive_group()
+    act.add_argument("--once", action="store_true", help="take what waits now, and end when that has ended")
+    act.add_argument("-d", "--detach", action="store_true", help="in the background, until it is stopped")
+    act.add_argument("--status", action="store_true", help="say what the agent of this machine does")
+    act.add_argument("--stop", action="store_true", help="end the agent of this machine; its runs go on")
+    _json(command, "with --status: print JSON for programs")
+
     command = add("upload", "upload a run's selector and its card to the Hugging Face Hub")
     _run_argument(command)
     command.add_argument("--repo", metavar="OWNER/NAME", help="default: the experiment's, else HF_HUB_REPO_ID")
@@ -231,6 +249,15 @@ def _run_argument(parser: argparse.ArgumentParser, *, optional: bool = False, ex
         "run", metavar="RUN", nargs="?" if optional else None, default=None, help=RUN_HELP + extra
     )
     action.names_kind = "run"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _queue_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--queue",
+        metavar="NAME",
+        default="",
+        help="default: WANDB_LAUNCH_QUEUE_NAME of .training, else vertex-ai-queue",
+    )
 
 
 def _sets(parser: argparse.ArgumentParser) -> None:

@@ -51,9 +51,9 @@ def _events(made: Plan, no_preflight: bool) -> bool:
     say_event("plan", made.to_json())
     if made.cloud is None or not made.ok or no_preflight:
         return made.ok
-    from arrcoc_core.preflight import CHECKS
+    from arrcoc_core.preflight import rows_of
 
-    say_event("checking", list(CHECKS))
+    say_event("checking", list(rows_of(made)))
     return _look(made, say_check).ok
 
 

@@ -35,7 +35,16 @@ _STEPS: Mapping[str, tuple[tuple[str, ...], Look]] = {
 }
 """Name -> what it needs, and how it looks. The order is the one of the rows."""
 
+_QUEUE = "queue"
+"""A row that only plans with a queue have, after the others."""
+
 CHECKS = tuple(_STEPS)
+
+
+def rows_of(plan: Plan) -> tuple[str, ...]:
+    """The names of the rows of a plan's preflight, in their order."""
+    return CHECKS if plan.queue is None else (*CHECKS, _QUEUE)
+
 
 _LONGER = {"GPU quota": 3}
 """Rows with more time than others: Google lists every quota of Vertex AI in every region, a page after the other."""
@@ -84,7 +93,8 @@ class Preflight:
         if "image" in found:
             image = "image to be built first" if found["image"] is None else "nothing to build"
         at_once = found.get("at_once", plan.at_once)
-        return replace(plan, cloud=cloud, cost_usd=cloud.cost_usd, image=image, at_once=at_once)
+        queue = plan.queue if plan.queue is None else replace(plan.queue, **found.get(_QUEUE, {}))
+        return replace(plan, cloud=cloud, cost_usd=cloud.cost_usd, image=image, at_once=at_once, queue=queue)
 
 
 def preflight(
@@ -100,5 +110,9 @@ def preflight(
         Step(name, needs, partial(look, ground), limit_s * _LONGER.get(name, 1))
         for name, (needs, look) in _STEPS.items()
     ]
+    if plan.queue is not None:
+        from arrcoc_core.preflight.queue import queue
+
+        steps.append(Step(_QUEUE, (), partial(queue, ground), limit_s))
     rows = run_steps(steps, on_check)
     return Preflight(plan.experiment, rows, ground.found)

@@ -24,6 +24,7 @@ class Ground:
     plan: Plan
     cloud: CloudPlan
     world: World
+    settings: Settings
     found: dict[str, Any] = field(default_factory=dict[str, Any])
     """What checks learnt that the plan is refined by: rungs with quota, secrets that are there, the image."""
     _answers: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -33,7 +34,12 @@ class Ground:
     @staticmethod
     def of(plan: Plan, settings: Settings) -> Ground:
         assert plan.cloud is not None
-        return Ground(plan, plan.cloud, World(Cloud.of(settings), Names.of(settings), root=settings.root))
+        return Ground(plan, plan.cloud, World(Cloud.of(settings), Names.of(settings), root=settings.root), settings)
+
+    @property
+    def pace(self) -> float:
+        """How fast time passes there: 60 in a sandbox in which a minute takes a second."""
+        return self.world.cloud.endpoints.speed
 
     def once(self, key: str, ask: Callable[[], T]) -> T:
         """The answer of `ask`, asked by one of the threads and waited for by the others; errors are asked again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,11 @@ class LaunchServer:
     def page(self) -> str:
         """Where a browser finds the queues of the entity."""
         return f"{wandb_app_url(self.client.url)}/{self.entity}/launch"
+
+    @property
+    def server_now(self) -> float:
+        """The server's clock: what its times are compared with. This machine's, where the server does not tell."""
+        return self.client.server_time or time.time()
 
     def ask(self, document: Document, variables: Mapping[str, Any]) -> Any:
         """A question, again while trouble passes, and without the optional fields that the server does not know."""

@@ -48,12 +48,22 @@ class Verified:
 
 
 class QueueClient(LaunchServer):
+    def __init__(self, client: WandbClient, entity: str = "") -> None:
+        super().__init__(client, entity)
+        self._ids: dict[str, str] = {}
+
     @staticmethod
     def of(settings: Settings) -> QueueClient:
         """CloudError (scope "auth") where this machine has no key."""
         return QueueClient(WandbClient.of(settings), str(settings.get("WANDB_ENTITY")))
 
     # The queue itself
+
+    def queue_id(self, queue: str) -> str:
+        """By which agents name it; as it was when it was seen last, "" where there is none."""
+        if queue not in self._ids:
+            self._queue(documents.QUEUE, queue)
+        return self._ids.get(queue, "")
 
     def setup(self, queue: str) -> QueueSetup | None:
         """What it is set up as; None where there is none of that name. Two requests."""
@@ -217,7 +227,10 @@ class QueueClient(LaunchServer):
 
     def _queue(self, document: Document, queue: str, more: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         named = {"entityName": self.entity, "projectName": documents.PROJECT, "runQueue": queue}
-        return inside(self.ask(document, {**named, **(more or {})}), "project", "runQueue")
+        held: dict[str, Any] | None = inside(self.ask(document, {**named, **(more or {})}), "project", "runQueue")
+        if held is not None:
+            self._ids[queue] = str(held["id"])
+        return held
 
     def _no_queue(self, queue: str) -> CloudError:
         return CloudError(

@@ -127,7 +127,13 @@ class Box:
         held = {"name": "sandbox", "services": services, "console": f"{self.url}/console", "speed": self.clock.speed}
         self.machine_folder.mkdir(exist_ok=True)
         write_json(self.machine_folder / "endpoints.json", held)
-        write_json(self.folder / "endpoints.json", {**held, "credentials": str(self.folder / "key.json")})
+        keys = {
+            variable: str(self.folder / file)
+            for service in self.services.values()
+            for variable, file in service.key_files.items()
+        }
+        own = {"credentials": str(self.folder / "key.json"), "keys": keys}
+        write_json(self.folder / "endpoints.json", {**held, **own})
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -23,6 +23,7 @@ SERVER_FILE = "server.json"
 SETTINGS = """# The sandbox's own account: it replaces that of the project while the sandbox is in use.
 GCP_PROJECT_ID=arrcoc-sandbox
 GCP_ROOT_RESOURCE_REGION=us-central1
+HF_HUB_REPO_ID=sandbox/arr-coc-0-1
 """
 
 

@@ -13,7 +13,7 @@ Nothing of Google's is imported before a service is called: a module of this pac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -64,6 +64,8 @@ class Service:
     needs_billing: ClassVar[bool] = False
     google: ClassVar[bool] = True
     """Google's credentials and project stand before it; False: it knows its callers by itself."""
+    key_files: ClassVar[Mapping[str, str]] = {}
+    """Variable -> file in the sandbox's folder with the key for it, which the service makes when it starts."""
 
     def __init__(self, box: Box) -> None:
         self.box = box

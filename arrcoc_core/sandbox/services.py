@@ -22,6 +22,7 @@ SERVICES = (
     "logging_service:Logs",
     "vertex.jobs:Jobs",
     "cloud_build.builds:CloudBuild",
+    "hub.service:Hub",
 )
 
 

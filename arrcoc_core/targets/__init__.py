@@ -120,6 +120,10 @@ def make_target(kind: str) -> Target:
         from arrcoc_core.targets.vertex import VertexTarget
 
         return VertexTarget()
+    if kind == "wandb-launch":
+        from arrcoc_core.targets.wandb_launch import WandbLaunchTarget
+
+        return WandbLaunchTarget()
     raise TargetUnavailableError(
         f"this version of arrcoc knows no target called {kind!r}", remedy="update this copy of the project"
     )

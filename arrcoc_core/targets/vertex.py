@@ -63,13 +63,13 @@ class VertexTarget:
     # Before the first attempt
 
     def prepare(self, request: JobRequest, run_id: str, held: Mapping[str, Any]) -> Preparation:
-        return prepare(self._services(request.plan["cloud"]), request, run_id, held)
+        return prepare(self.services(request.plan["cloud"]), request, run_id, held)
 
     # Submitting
 
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:
         cloud = request.plan["cloud"]
-        services, rung = self._services(cloud), cloud["rungs"][request.rung]
+        services, rung = self.services(cloud), cloud["rungs"][request.rung]
         stop = services.read(key.run_id, "stop.json")
         if stop is not None:
             raise StoppedError(str(stop.content["verdict"]), str(stop.content["cause"]))
@@ -84,7 +84,7 @@ class VertexTarget:
         return self._taken(services, request, key, job)
 
     def find(self, request: JobRequest, key: AttemptKey) -> Handle | None:
-        services = self._services(request.plan["cloud"])
+        services = self.services(request.plan["cloud"])
         fence = services.read(key.run_id, _fence(key.n))
         here = str(request.plan["cloud"]["rungs"][request.rung]["region"])
         regions = [here] if fence is None else list(dict.fromkeys([*fence.content["regions"], here]))
@@ -219,7 +219,7 @@ class VertexTarget:
     def _observe(self, handle: Handle) -> Observation:
         if _thrown_away(handle["cloud"]):
             return Observation("ended", scope="stopped", verdict="failed", reason="its sandbox was thrown away")
-        services = self._services(handle["cloud"])
+        services = self.services(handle["cloud"])
         try:
             job = services.get_job(handle["job"])
         except CloudError as error:
@@ -317,7 +317,7 @@ class VertexTarget:
     # Stopping
 
     def cancel(self, handle: Handle, *, force: bool = False, stop: str = "", verdict: Verdict | None = None) -> None:
-        services = self._services(handle["cloud"])
+        services = self.services(handle["cloud"])
         # First, so that another machine that sees the job end knows whether the run goes on, and why it ended.
         if verdict is not None:
             _say_stopped(services, handle["run"], verdict)
@@ -333,7 +333,7 @@ class VertexTarget:
         cloud = request.plan["cloud"]
         if _thrown_away(cloud):
             return Observation("absent")
-        services = self._services(cloud)
+        services = self.services(cloud)
         _say_stopped(services, run_id, verdict)
         build = held.get("build")
         if build and held.get("state") != "ready":
@@ -351,7 +351,7 @@ class VertexTarget:
 
     # What it talks to
 
-    def _services(self, cloud: Mapping[str, Any]) -> Services:
+    def services(self, cloud: Mapping[str, Any]) -> Services:
         """Those of a plan or a handle; made anew when a sandbox has come up on other ports."""
         key = tuple(str(cloud[name]) for name in ("endpoints", "project", "region", "runs_bucket"))
         changed = _modified(Path(cloud["endpoints"]) / "endpoints.json") if cloud["endpoints"] else 0.0

@@ -133,7 +133,7 @@ def test_a_large_base_needs_room_for_its_download_once(facts: Facts) -> None:
     ("compute", "first", "reason"),
     [
         (Vertex(gpu="A100"), "arrcoc setup", "GCP_PROJECT_ID in .training is empty"),
-        (WandbLaunch(queue="q", vertex=Vertex(gpu="A100")), "cp .training.starter .training", "not through a queue"),
+        (WandbLaunch(queue="q", vertex=Vertex(gpu="A100")), "arrcoc setup", "GCP_PROJECT_ID in .training is empty"),
     ],
 )
 def test_a_cloud_target_says_what_to_do(project: Path, compute: Vertex | WandbLaunch, first: str, reason: str) -> None:

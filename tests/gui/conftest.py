@@ -40,8 +40,11 @@ def look() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def leaks(qapp: QApplication) -> Iterator[None]:
-    """Fails a test that leaves a thread, a timer, a background job or a child process."""
+def leaks(qapp: QApplication, look: None) -> Iterator[None]:
+    """Fails a test that leaves a thread, a timer, a background job or a child process.
+
+    It ends before `look` does: a window that is gone is not styled anew.
+    """
     before = _running()
     children = _children()
     yield

@@ -41,6 +41,4 @@ def scaled(scale: float, choice: str) -> Iterator[None]:
 
     themes().choose(choice)  # type: ignore[arg-type]
     themes().set_scale(scale)
-    yield
-    themes().set_scale(1.0)
-    themes().choose("light")
+    yield  # `look` takes it back once the window is gone

@@ -111,7 +111,7 @@ def test_what_a_form_offers(cloud_project: Path, sandbox: Sandbox, capsys: pytes
     assert main(["setup", "--list", "keys"]) == 0
     assert [(line["variable"], line["found"]) for line in lines(capsys)] == [
         ("WANDB_API_KEY", False),
-        ("HF_TOKEN", False),
+        ("HF_TOKEN", True),
     ]
     assert sandbox.changes() == []
 
@@ -143,6 +143,7 @@ def test_setup_asks_a_person_and_writes_the_answers_into_the_sandboxs_file(
         "Google Cloud project": "arrcoc-sandbox",
         "Region [us-central1]": "",
         "Copy the W&B API key": "n",
+        "Copy the Hugging Face token": "n",
         "Make or change": "n",
     }
     code, text = talk([sys.executable, "-m", "arrcoc_core.cli", "setup"], declined)
@@ -153,6 +154,7 @@ def test_setup_asks_a_person_and_writes_the_answers_into_the_sandboxs_file(
         "Google Cloud project": "arrcoc-sandbox",
         "Region [us-central1]": "europe-west4",
         "Copy the W&B API key": "y",
+        "Copy the Hugging Face token": "y",
         "Make or change": "y",
     }
     code, text = talk([sys.executable, "-m", "arrcoc_core.cli", "setup"], answers)
