@@ -170,6 +170,14 @@ class NoLaunch(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StorageFull(Fault):
+    """The Hub has no room: what would store something answers 507. `method`: "storage.put", "xet.xorb", "commit", …"""
+
+    method: str | None = None
+    times: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SlowDown(Fault):
     """Files move at so many bytes a second at most: of Storage per server, of the others per connection."""
 
@@ -254,6 +262,7 @@ KINDS: dict[str, type[Fault]] = {
         Latency,
         PermissionDenied,
         NoLaunch,
+        StorageFull,
         SlowDown,
         RevokedCredentials,
         ApiDisabled,

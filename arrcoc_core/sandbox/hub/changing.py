@@ -18,7 +18,7 @@ def create(request: Request) -> None:
     owner = str(body.get("organization") or request.caller.user)
     if kind not in TYPES:
         raise bad_request(f"Invalid repo type: {kind}")
-    request.caller.check_write(f"{owner}/{name}")
+    request.check_write(f"{owner}/{name}")
     repositories, contents = request.hub.repositories, request.hub.contents
     with request.hub.box.state.transaction():
         held = repositories.find(kind, f"{owner}/{name}")
@@ -51,7 +51,7 @@ def move(request: Request) -> None:
     owner, _, name = target.partition("/")
     with request.hub.box.state.transaction():
         found = request.writable(kind, str(body.get("fromRepo", "")))
-        request.caller.check_write(target)
+        request.check_write(target)
         if request.hub.repositories.find(kind, target) is not None:
             raise HubError(409, f"A {kind} repo {target} exists already")
         request.hub.repositories.move(found, owner, name)
@@ -106,7 +106,7 @@ def preupload(request: Request, kind: str, repo_id: str, branch: str) -> None:
 
 def commit(request: Request, kind: str, repo_id: str, branch: str) -> None:
     content = request.exchange.read()
-    request.begin("commit", mutating=True)
+    request.begin_storing("commit")
     if request.flag("create_pr"):
         raise HubError(501, "Pull requests are not served by the sandbox")
     header, changes = committing.read_lines(content)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
+from arrcoc_core.sandbox.faults import PermissionDenied, StorageFull
 from arrcoc_core.sandbox.hub.accounts import Caller
-from arrcoc_core.sandbox.hub.errors import HubError, bad_request, no_repository
+from arrcoc_core.sandbox.hub.errors import HubError, bad_request, forbidden, no_repository
 from arrcoc_core.sandbox.hub.repositories import TYPES, Commit, Repository, Tree
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ class Request:
         """Say what this is, once it is read and before it is done: here the scenario's faults come."""
         self.exchange.recorded(method, mutating=mutating)
 
+    def begin_storing(self, method: str) -> None:
+        """The same, for what takes room."""
+        self.begin(method, mutating=True)
+        if self.hub.box.faults.take(StorageFull, method=method):
+            raise HubError(507, "Insufficient storage: the quota of this namespace is used up.")
+
+    def check_write(self, repo_id: str) -> None:
+        """HubError 401 or 403 where the caller may not write there."""
+        owner = repo_id.partition("/")[0]
+        if self.hub.box.faults.peek(PermissionDenied, lambda fault: fault.entity == owner):
+            raise forbidden(f"You don't have the rights to write to {repo_id} (user: {self.caller.user})")
+        self.caller.check_write(repo_id)
+
     def flag(self, name: str) -> bool:
         return self.query.get(name, "").lower() in ("true", "1")
 
@@ -57,7 +71,7 @@ class Request:
         if not self.caller.user:
             raise no_repository(False)
         found = self.readable(kind, repo_id)
-        self.caller.check_write(found.id)
+        self.check_write(found.id)
         return found
 
     def revision(self, kind: str, repo_id: str, revision: str) -> tuple[Repository, Commit, Tree]:

@@ -19,6 +19,7 @@ from arrcoc_core.sandbox.hub.errors import HubError
 from arrcoc_core.sandbox.hub.large_files import JSON, LargeFiles
 from arrcoc_core.sandbox.hub.repositories import MAIN, Repositories
 from arrcoc_core.sandbox.hub.request import PLURALS, Request
+from arrcoc_core.sandbox.hub.xet import Xet
 from arrcoc_core.sandbox.service import RawService
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Hub(RawService):
         self.contents = Contents(folder)
         self.repositories = Repositories(box.state, box.clock)
         self.large = LargeFiles(self.contents, folder)
+        self.xet = Xet(self.contents, folder)
         self.tree_page = 1000
         """Entries on a page of a tree."""
 
@@ -53,6 +55,7 @@ class Hub(RawService):
         held = table.get("secret") or {"secret": secrets.token_hex(32)}
         table.put("secret", held)
         self.large.start(held["secret"])
+        self.xet.start(held["secret"])
 
     def new_token(self, role: Any = "write", **more: Any) -> str:
         """Another token, for tests (accounts.Accounts.new_token)."""
@@ -71,6 +74,9 @@ class Hub(RawService):
 def _route(request: Request) -> None:
     if request.parts[0] == "storage":
         _storage(request)
+        return
+    if request.parts[0] == "cas":
+        request.hub.xet.serve(request)
         return
     request.sign_in()
     if request.parts[0] == "api":
@@ -123,6 +129,8 @@ def _repository(request: Request, kind: str, repo_id: str, rest: list[str]) -> N
             reading.commits(request, kind, repo_id, revision)
         case "GET", ["refs"]:
             reading.refs(request, kind, repo_id)
+        case "GET", ["xet-write-token", _]:
+            request.hub.xet.give_token(request, kind, repo_id)
         case "GET", ["auth-check", *write]:
             reading.auth_check(request, kind, repo_id, write=bool(write))
         case "POST", ["preupload", branch]:
@@ -164,7 +172,10 @@ def _storage(request: Request) -> None:
     """Whoever has the address may: it carries its own signature."""
     hub, what = request.hub, "/".join(request.parts[1:])
     kind, _, oid = what.partition("/")
-    request.begin(f"storage.{kind}", mutating=request.verb != "GET")
+    if request.verb == "GET":
+        request.begin(f"storage.{kind}")
+    else:
+        request.begin_storing(f"storage.{kind}")
     hub.large.check(what, request.query)
     match request.verb, kind:
         case "GET", "get":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from huggingface_hub.errors import (
 )
 
 from arrcoc_core.sandbox import Sandbox, running
-from arrcoc_core.sandbox.faults import LostAck, Unavailable
+from arrcoc_core.sandbox.faults import LostAck, PermissionDenied, RateLimited, StorageFull, Unavailable
 
 # The client's own: lfs.py hands httpx a file under a name that is out of use.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -64,6 +66,12 @@ class Place:
         cache = self.folder / f"cache{self.count}"
         root = Path(snapshot_download(repo_id, endpoint=self.url, token=self.token, cache_dir=cache, **options))  # pyright: ignore
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def with_xet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client as it is installed: large files go through Xet."""
+    monkeypatch.setattr(client_constants, "HF_HUB_DISABLE_XET", False)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +160,46 @@ def test_what_is_kept_already_is_not_sent_again(place: Place) -> None:
         place.api.upload_file(path_or_fileobj=content, path_in_repo="a.bin", repo_id=repo_id)
         asked = [row["method"] for row in place.sandbox.requests()[before:]]
         assert ("storage.put" in asked) == (repo_id == first)
+
+
+def test_large_files_go_through_xet_where_it_is_installed(place: Place, with_xet: None, tmp_path: Path) -> None:
+    repo_id = place.repository()
+    smooth = b"".join(struct.pack("<f", math.sin(index / 50)) for index in range(60_000))
+    files = {
+        "floats.safetensors": smooth,  # compressed in groups of bytes
+        "text.bin": b"the same words again and again, " * 20_000,
+        "noise.bin": os.urandom(300_000),
+        "mixed.bin": os.urandom(150_000) + smooth + b"abc" * 50_000,  # chunks that are there already
+        "config.json": b"{}",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    before = len(place.sandbox.requests())
+    place.api.upload_folder(repo_id=repo_id, folder_path=tmp_path)
+    asked = [row["method"] for row in place.sandbox.requests()[before:]]
+    assert {"xet.token", "xet.xorb", "xet.shard"} <= set(asked) and "lfs.batch" not in asked
+    place.sandbox.set_scenario([Unavailable(method="xet.shard")])
+    place.api.upload_file(path_or_fileobj=smooth + os.urandom(90_000), path_in_repo="more.bin", repo_id=repo_id)
+    found = place.download(repo_id, ignore_patterns=["more.bin", ".gitattributes"])
+    assert found == files
+    with pytest.raises(RepositoryNotFoundError):
+        place.signed_in("write", user="stranger").upload_file(
+            path_or_fileobj=os.urandom(9000), path_in_repo="x.bin", repo_id=place.repository(private=True)
+        )
+
+
+def test_what_goes_wrong_is_said(place: Place) -> None:
+    repo_id = place.repository()
+    place.sandbox.set_scenario([StorageFull(method="storage.put")])
+    with pytest.raises(RuntimeError) as failed:
+        place.api.upload_file(path_or_fileobj=os.urandom(100), path_in_repo="a.bin", repo_id=repo_id)
+    assert "Insufficient storage" in str(failed.value.__cause__)
+    place.sandbox.set_scenario([PermissionDenied(entity="sandbox-org")])
+    with pytest.raises(HfHubHTTPError, match="403"):
+        place.api.create_repo("sandbox-org/closed")
+    place.sandbox.set_scenario([RateLimited(service="huggingface", method="tree", retry_after_s=0)])
+    assert place.api.list_repo_files(repo_id) == [".gitattributes"]  # the client has waited and asked again
+    assert [row["method"] for row in place.sandbox.requests()].count("tree") >= 2
 
 
 def test_revisions_branches_and_tags(place: Place) -> None:
