@@ -4,7 +4,8 @@ Several machines may drive one run, any of them may die at any line, and any ans
 that is held by conditional writes in the run's folder, not by anybody's memory:
 
     attempts/<n>/fence.json    who submits attempt n. Created once; its owner alone creates the job, everybody else
-                               looks for that job by its labels. One without a job for `STALE_S` is taken over.
+                               looks for that job by its labels. One without a job for `STALE_S` is taken over: by the
+                               clock of the bucket, as the clocks of two machines may stand minutes apart.
     attempts/<n>/claim.json    which job trains attempt n. Each job creates it, or exits with code 76. A driver that
                                finds no job creates it itself ("closed"): a job that turns up later finds it taken.
     attempts/<n>/stopped.json  why a driver stopped this attempt although the run goes on.
@@ -92,8 +93,8 @@ class VertexTarget:
         if job is not None:
             return self._taken(services, request, key, job)
         if fence is not None:
-            age = self._clock() - float(fence.content["at"])
             mine = fence.content["owner"] == owner(request.directory)
+            age = self._clock() - float(fence.content["at"]) if mine else _age_s(services, request.directory, key)
             if 0 <= age < (SETTLE_S if mine else STALE_S) / float(request.plan["created"]["pace"]):
                 who = "it" if mine else f"{fence.content['owner']}, which drives this run, too,"
                 raise UnseenError(f"waiting for the job that {who} may have started")
@@ -118,7 +119,7 @@ class VertexTarget:
             return regions
         if self._search(services, key, regions) is not None:
             return regions  # followed, not submitted
-        if self._clock() - float(found.content["at"]) < STALE_S:
+        if _age_s(services, directory, key) < STALE_S:
             raise UnseenError(f"{found.content['owner']} is starting attempt {key.n}")
         if not services.replace(key.run_id, _fence(key.n), {**content, "regions": regions}, found.generation):
             raise UnseenError(f"another machine is starting attempt {key.n}")
@@ -367,6 +368,11 @@ class VertexTarget:
         if key not in self._logs:
             self._logs[key] = AttemptLog(Path(handle["directory"]), key[1])
         return self._logs[key]
+
+
+def _age_s(services: Services, directory: Path, key: AttemptKey) -> float:
+    """How long ago the fence of an attempt was written, by the bucket's clock."""
+    return services.age_s(key.run_id, _fence(key.n), owner(directory))
 
 
 def _say_stopped(services: Services, run_id: str, verdict: Verdict) -> None:

@@ -56,7 +56,6 @@ class Found(NamedTuple):
 
     content: dict[str, Any]
     generation: int
-    written_at: float
 
 
 class Services(Protocol):
@@ -82,6 +81,10 @@ class Services(Protocol):
 
     def replace(self, run_id: str, name: str, content: Mapping[str, Any], generation: int) -> bool:
         """Replace the object unless it is no longer at that generation."""
+        ...
+
+    def age_s(self, run_id: str, name: str, asker: str) -> float:
+        """How long ago an object was written, by the bucket's own clock; `asker` names who wants to know."""
         ...
 
     def upload_new(self, run_id: str, name: str, file: Path) -> None:
@@ -173,8 +176,7 @@ class GoogleServices:
                 data: bytes = blob.download_as_bytes(timeout=20)
             except NotFound:
                 return None
-        updated: Any = blob.updated
-        return Found(json.loads(data), int(blob.generation or 0), updated.timestamp() if updated else 0.0)
+        return Found(json.loads(data), int(blob.generation or 0))
 
     def put_new(self, run_id: str, name: str, content: Mapping[str, Any]) -> bool:
         return self._objects(run_id).put_if_absent(name, json.dumps(content).encode())
@@ -190,6 +192,13 @@ class GoogleServices:
             except PreconditionFailed:
                 return False
         return True
+
+    def age_s(self, run_id: str, name: str, asker: str) -> float:
+        blob, mark = self._blob(run_id, name), self._blob(run_id, f"clock/{asker}")
+        with translated(f"asking how old {name} is"):
+            blob.reload(timeout=20)
+            mark.upload_from_string(b"", timeout=20)  # the answer says when that was
+        return (mark.updated - blob.updated).total_seconds()
 
     def upload_new(self, run_id: str, name: str, file: Path) -> None:
         self._objects(run_id).put_if_absent(name, file.read_bytes())

@@ -76,6 +76,7 @@ class World:
     now: float = 1_000_000.0
     jobs: list[Job] = field(default_factory=list)
     objects: dict[tuple[str, str], Found] = field(default_factory=dict)
+    dates: dict[tuple[str, str], float] = field(default_factory=dict)
     builds: list[Build] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
@@ -235,8 +236,11 @@ class World:
 
         return self._call(act)
 
+    def age_s(self, run_id: str, name: str, asker: str) -> float:
+        return self._call(lambda: self.now - self.dates[run_id, name])
+
     def upload_new(self, run_id: str, name: str, file: Path) -> None:
-        self._call(lambda: self.objects.setdefault((run_id, name), Found({}, 1, self.now)))
+        self._call(lambda: self.objects.setdefault((run_id, name), Found({}, 1)))
 
     def committed_step(self, run_id: str) -> int:
         return self._call(lambda: self.committed.get(run_id, -1))
@@ -287,7 +291,8 @@ class World:
         return ""
 
     def _put(self, run_id: str, name: str, content: Mapping[str, Any], generation: int = 1) -> None:
-        self.objects[run_id, name] = Found(json.loads(json.dumps(content)), generation, self.now)
+        self.objects[run_id, name] = Found(json.loads(json.dumps(content)), generation)
+        self.dates[run_id, name] = self.now
 
     def _view(self, job: Job) -> JobView:
         return JobView(
