@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ from arrcoc_core.store import Store
 if TYPE_CHECKING:
     from arrcoc_core.settings import Settings
 
-_FILES = ("experiment.json", "plan.json", "packages.txt")
+_FILES = ("experiment.json", "packages.txt")
+"""What a run's folder holds besides its plan."""
 
 
 def adopt_run(run_id: str, root: Path, settings: Settings) -> None:
@@ -36,20 +38,22 @@ def adopt_run(run_id: str, root: Path, settings: Settings) -> None:
             return
         names = Names.of(settings)
         folder = Objects(Cloud.of(settings).storage(), names.run_uri(run_id))
-        directory = state / "runs" / run_id
         plan = _plan(folder, run_id)
-        # The same cloud may be reached differently from here; the paths of the other machine mean nothing here.
+        # The same cloud may be reached differently from here.
         plan["cloud"]["endpoints"] = str(settings.get("CLOUD_ENDPOINTS"))
-        plan["command"] = [part.replace(plan["command"][-1], str(directory)) for part in plan["command"]]
-        (directory / "logs").mkdir(parents=True, exist_ok=True)
-        for name in _FILES:
-            try:
-                data = json.dumps(plan, indent=1).encode() if name == "plan.json" else folder.get(name)
-            except KeyError:
-                continue
-            _write(directory / name, data)
-        store.append([Event(run_id, "created", float(plan["launched_at"]), data=plan["created"])])
+        make_known(store, run_id, plan, {name: data for name in _FILES if (data := _read(folder, name)) is not None})
         ensure_supervisor(store)
+
+
+def make_known(store: Store, run_id: str, plan: dict[str, Any], files: Mapping[str, bytes]) -> None:
+    """Write the run's folder, and then its row. May be repeated."""
+    directory = store.path.parent / "runs" / run_id
+    (directory / "logs").mkdir(parents=True, exist_ok=True)
+    if plan["command"]:  # the paths of the other machine mean nothing here
+        plan = {**plan, "command": [part.replace(plan["command"][-1], str(directory)) for part in plan["command"]]}
+    for name, data in {**files, "plan.json": json.dumps(plan, indent=1).encode()}.items():
+        _write(directory / name, data)
+    store.append([Event(run_id, "created", float(plan["launched_at"]), data=plan["created"])])
 
 
 def runs_elsewhere(root: Path, settings: Settings) -> list[str]:
@@ -72,6 +76,13 @@ def _plan(folder: Objects, run_id: str) -> dict[str, Any]:
             f"there is no run {run_id} in {folder.uri.rpartition('/')[0]}",
             remedy="arrcoc adopt   lists those there are",
         ) from None
+
+
+def _read(folder: Objects, name: str) -> bytes | None:
+    try:
+        return folder.get(name)
+    except KeyError:
+        return None
 
 
 def _write(path: Path, data: bytes) -> None:
