@@ -3,6 +3,7 @@
 GET  /control/status      {"pid", "speed", "requests"}
 GET  /control/requests    what was asked of the services so far
 POST /control/scenario    [{"fault": "Preempt", …}, …]
+POST /control/<service>   what a person would do on the service's web page (launch/web.py for "wandb")
 """
 
 from __future__ import annotations
@@ -28,5 +29,7 @@ def serve(box: Box, exchange: Exchange) -> None:
     elif (exchange.verb, exchange.path) == ("POST", "/control/scenario"):
         box.set_scenario([fault_from_json(held) for held in json.loads(exchange.read())])
         exchange.json(200, {})
+    elif exchange.verb == "POST" and (service := box.services.get(exchange.path.removeprefix("/control/"))):
+        exchange.json(200, service.control(json.loads(exchange.read())))
     else:
         raise ApiError("NOT_FOUND", f"The sandbox has no {exchange.path}")

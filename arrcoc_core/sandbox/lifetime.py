@@ -67,6 +67,10 @@ class Sandbox:
     def status(self) -> dict[str, Any]:
         return self._control("status")
 
+    def on_page(self, service: str, **asked: Any) -> Any:
+        """Do what a person would do on the web page of a service: `on_page("wandb", do="push", queue=…, job=…)`."""
+        return self._control(service, asked)
+
     def restart(self, *, kill: bool = True) -> None:
         """End it, with SIGKILL or what comes near it, and start it again on its folder, at the same speed."""
         self.kill() if kill else self.stop()

@@ -70,6 +70,10 @@ class Service:
     def __init__(self, box: Box) -> None:
         self.box = box
 
+    def control(self, asked: dict[str, Any]) -> Any:
+        """POST /control/<name>: what a person would do to the service on its web page. ApiError where it cannot be."""
+        raise ApiError("NOT_FOUND", f"{self.name} has no handle of its own in the sandbox.")
+
     def start(self) -> None:
         """After the state is loaded and the ports are known, at each start of the sandbox."""
 

@@ -23,6 +23,7 @@ SERVICES = (
     "vertex.jobs:Jobs",
     "cloud_build.builds:CloudBuild",
     "hub.service:Hub",
+    "wandb.service:WandbService",
 )
 
 

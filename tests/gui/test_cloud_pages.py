@@ -137,7 +137,7 @@ class TestSwitch:
 def test_from_an_empty_project_to_an_empty_project(
     project: Path, sandbox: Sandbox, open_window: Open, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    key = (sandbox.folder / "wandb.key").read_text(encoding="utf-8").strip()  # the sandbox's own
     window = open_window(project, start=False)
     assert window.sandbox_banner.isVisible()  # it came from the shell
 
@@ -147,7 +147,7 @@ def test_from_an_empty_project_to_an_empty_project(
     qtbot.waitUntil(lambda: setup.regions.state == setup.keys.state == "loaded", timeout=LONG_MS)
     assert setup.chosen_project == "arrcoc-sandbox" and setup.chosen_region == "us-central1"
     assert setup.table.isVisible() and setup.gpu.currentText() == "L4"
-    assert "k" * 40 not in setup.key_boxes["WANDB_API_KEY"].text()
+    assert key not in setup.key_boxes["WANDB_API_KEY"].text()
     setup.dry_run.click()
     qtbot.waitUntil(lambda: setup.resources.rows.live or bool(states(setup)), timeout=LONG_MS)
     assert setup.cancel.isVisible() and not setup.set_up.isEnabled()

@@ -110,7 +110,7 @@ def test_what_a_form_offers(cloud_project: Path, sandbox: Sandbox, capsys: pytes
     assert (first["region"], first["gpu"]) == ("us-central1", "L4") and first["spot_usd_per_h"] < first["usd_per_h"]
     assert main(["setup", "--list", "keys"]) == 0
     assert [(line["variable"], line["found"]) for line in lines(capsys)] == [
-        ("WANDB_API_KEY", False),
+        ("WANDB_API_KEY", True),  # the sandbox brings its own keys
         ("HF_TOKEN", True),
     ]
     assert sandbox.changes() == []
@@ -138,7 +138,8 @@ def test_setup_asks_a_person_and_writes_the_answers_into_the_sandboxs_file(
 ) -> None:
     own = sandbox.folder / ".training"
     own.write_text("# mine\nGCP_PROJECT_ID=   # which one?\n", encoding="utf-8")
-    monkeypatch.setenv("WANDB_API_KEY", "not-a-real-key")
+    monkeypatch.setenv("WANDB_API_KEY", "a-persons-own")  # which the sandbox does not get: it has its own
+    key = (sandbox.folder / "wandb.key").read_text(encoding="utf-8").strip()
     declined = {
         "Google Cloud project": "arrcoc-sandbox",
         "Region [us-central1]": "",
@@ -159,7 +160,7 @@ def test_setup_asks_a_person_and_writes_the_answers_into_the_sandboxs_file(
     }
     code, text = talk([sys.executable, "-m", "arrcoc_core.cli", "setup"], answers)
     assert code == 0, text
-    assert "L4 spot" in text and "things made" in text and "not-a-real-key" not in text
+    assert "L4 spot" in text and "things made" in text and key not in text
     written = own.read_text("utf-8")
     assert written == "# mine\nGCP_PROJECT_ID=arrcoc-sandbox   # which one?\nGCP_ROOT_RESOURCE_REGION=europe-west4\n"
     assert not (cloud_project / ".training").exists()
