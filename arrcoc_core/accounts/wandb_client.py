@@ -36,7 +36,7 @@ _LIMITED_S = 5.0
 OF_WANDB: Mapping[str, str] = {"account": "W&B"}
 """In the data of its errors: whose account they are about."""
 _NO_GRAPHQL = frozenset({301, 302, 303, 307, 308, 404, 405})
-"""What a web server answers that does not know /graphql."""
+"""What a web server answers that does not know /graphql; W&B's own 404, of something it does not find, says so."""
 _PASSES: frozenset[CloudScope] = frozenset({"unavailable", "offline"})
 _SCOPES: Mapping[int, CloudScope] = {401: "auth", 403: "permission", 404: "not-found", 409: "conflict"}
 
@@ -150,7 +150,7 @@ class WandbClient:
             raise self._offline(error) from error
         self._note_limits(answer)
         self.server_time = _moment(answer.headers.get("Date")) or self.server_time
-        if answer.status_code in _NO_GRAPHQL:
+        if answer.status_code in _NO_GRAPHQL and not _errors(answer):
             raise self._no_wandb(f"it answered {answer.status_code} to /graphql")
         if answer.status_code != 200:
             raise self._refused(answer)
@@ -254,6 +254,15 @@ def _moment(date: str | None) -> float | None:
         return None if date is None else parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
+
+
+def _errors(answer: Any) -> list[Any]:
+    """The errors of an answer that is GraphQL's."""
+    try:
+        held: Any = answer.json()
+        return held.get("errors") or []
+    except (ValueError, AttributeError):
+        return []
 
 
 def _said(answer: Any) -> str:
