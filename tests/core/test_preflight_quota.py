@@ -159,7 +159,7 @@ def test_a_run_that_logs_online_needs_the_key_and_gets_its_reference(
     ready: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box, root = ready
-    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("ARRCOC_WANDB_MODE", "online")
     east = Vertex(gpu="L4", regions=("us-east4",))
     without = row(looked(root, east), "secrets")
     assert without.failed and "arrcoc setup --copy-keys" in without.remedy and "WANDB_MODE" in without.remedy
