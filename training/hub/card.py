@@ -31,8 +31,9 @@ def _head(record: Record, repo: str) -> ModelCardData:
     data = record.experiment["data"]
     name, _, revision = record.dataset.partition("@")
     of_hub = name != SYNTHETIC
-    results = [
-        EvalResult(
+    results: list[EvalResult] | None = None
+    if ACCURACY in record.summary:
+        result = EvalResult(
             task_type=_TASK,
             dataset_type=name,
             dataset_name=name,
@@ -42,7 +43,7 @@ def _head(record: Record, repo: str) -> ModelCardData:
             metric_name=f"right answers from {record.keep} visual tokens",
             metric_value=record.summary[ACCURACY],
         )
-    ]
+        results = [result]
     return ModelCardData(
         license=LICENCE,
         library_name="arrcoc",
@@ -51,7 +52,7 @@ def _head(record: Record, repo: str) -> ModelCardData:
         datasets=[name] if of_hub else None,
         tags=["arrcoc", "visual-token-selection", "qwen3-vl"],
         model_name=repo.rpartition("/")[2],
-        eval_results=results if ACCURACY in record.summary else None,
+        eval_results=results,
     )
 
 

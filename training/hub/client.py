@@ -16,6 +16,7 @@ import io
 import random
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,12 +73,12 @@ class Repository:
         note = self._visible(info, private, chosen)
         there = [sibling.rfilename for sibling in info.siblings or ()]
         stale = [CommitOperationDelete(path) for path in there if package.is_stale(path)]
-        sent = _Sent(package.size, on_progress)
-        additions = [CommitOperationAdd(path, sent.counting(held)) for path, held in package.files.items()]
-        sent.begin()
-        commit = self._api.create_commit(
-            self.repo, [*additions, *stale], commit_message=package.title, parent_commit=info.sha
-        )
+        with _Sent(package.size, on_progress) as sent:
+            additions = [CommitOperationAdd(path, sent.counting(held)) for path, held in package.files.items()]
+            sent.begin()
+            commit = self._api.create_commit(
+                self.repo, [*additions, *stale], commit_message=package.title, parent_commit=info.sha
+            )
         on_progress(package.size, package.size)
         for tag in package.tags:
             self._tag(tag, commit.oid)
@@ -158,10 +159,11 @@ class Repository:
 LOG_IN = "hf auth login"
 
 
-class _Sent:
+class _Sent(ExitStack):
     """How many bytes of a package have been read by whoever sends them."""
 
     def __init__(self, total: int, on_progress: Progress) -> None:
+        super().__init__()
         self._total, self._on_progress = total, on_progress
         self._done: dict[str, int] = {}
         self._sending = False
@@ -172,7 +174,7 @@ class _Sent:
         self._on_progress(0, self._total)
 
     def counting(self, held: bytes | Path) -> bytes | io.BufferedReader:
-        return held if isinstance(held, bytes) else _CountedFile(held, self._count)
+        return held if isinstance(held, bytes) else self.enter_context(_CountedFile(held, self._count))
 
     def _count(self, name: str, position: int) -> None:
         if self._sending:

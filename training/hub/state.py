@@ -26,6 +26,8 @@ _SECONDS_BETWEEN_WRITES = 0.5
 
 class UploadState:
     def __init__(self, run: Path, repo: str, on_change: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+        self.run = run.name
+        """Id of the run."""
         self._path, self._on_change = run / FILE, on_change
         before = read_state(run) if read_state(run).get("repo") == repo else {}
         self._held: dict[str, Any] = {

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -43,7 +43,12 @@ _TIMEOUT_S = 60.0  # of one request that says nothing
 
 def main() -> int:
     end_with_parent()
-    arguments = _arguments()
+    _quiet_client()
+    return upload(read_arguments(), _end_on_signals)
+
+
+def upload(arguments: argparse.Namespace, on_begin: Callable[[UploadState], None] = lambda _: None) -> int:
+    """The whole upload; its exit code. `on_begin` is called once there is a state that can be ended."""
     run: Path = arguments.run
     folder: Path = run / arguments.folder
     if not (folder / DONE).is_file():
@@ -56,8 +61,7 @@ def main() -> int:
             print(f"another process uploads {run.name} just now", file=sys.stderr)
             return 1
         state = UploadState(run, repo, _say_event if arguments.events else lambda _: None)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop(state, run))
+        on_begin(state)
         threading.Thread(target=_beat, args=(state,), daemon=True).start()
         return _upload(record, folder, repo, arguments, state)
 
@@ -90,7 +94,6 @@ def _push(
     from training.hub.client import Repository
     from training.hub.package import make_package
 
-    _quiet_client()
     chosen = arguments.private is not None
     private = arguments.private if chosen else bool(record.experiment.get("hub", {}).get("private", True))
     package = make_package(
@@ -159,18 +162,18 @@ def _beat(state: UploadState) -> None:
         time.sleep(BEAT_S)
 
 
-def _stop(state: UploadState, run: Path) -> Any:
+def _end_on_signals(state: UploadState) -> None:
     """Told to end: say so and end at once. The commit is one request, so there is nothing to tidy up."""
 
     def end(number: int, _frame: FrameType | None) -> None:
-        detail = f"it was stopped by {signal.Signals(number).name}"
-        state.ended("failed", detail, f"arrcoc upload {run.name}")
+        state.ended("failed", f"it was stopped by {signal.Signals(number).name}", f"arrcoc upload {state.run}")
         os._exit(STOPPED_EXIT_CODE)
 
-    return end
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
-def _arguments() -> argparse.Namespace:
+def read_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Upload the result of a run to the Hugging Face Hub.")
     parser.add_argument("run", type=lambda text: Path(text).resolve(), help="the run's folder")
     parser.add_argument("--folder", default="result", help="which of its results, relative to it")
@@ -182,7 +185,7 @@ def _arguments() -> argparse.Namespace:
     shown.add_argument("--public", dest="private", action="store_false")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds in which trouble that passes is met")
     parser.add_argument("--events", action="store_true", help="print every state as JSON, one a line")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def _say(line: str) -> None:
