@@ -7,8 +7,8 @@
   experiment. In training four questions in a row are about one picture, and change with the epoch; in validation there
   is one question about each picture, always the same.
 - a data set of the Hub, or a folder on this machine in the same layout, with the columns `image`, `question` and one of
-  `multiple_choice_answer`, `answer`, `answers` (texts, or records with a text under `answer`). It is pinned:
-  `name@revision` says which revision, else the newest one is looked up once and kept for the whole run.
+  `multiple_choice_answer`, `answer`, `answers` (texts, or records with a text under `answer`). It is pinned: the
+  newest commit, or that of `name@revision`, is looked up once and kept for the whole run.
   Code of a data set is never run.
 
 Pictures are scaled to a square of `image_size` pixels.
@@ -17,6 +17,8 @@ Pictures are scaled to a square of `image_size` pixels.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 Split = str
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 SYNTHETIC_SEED = 0  # of the pictures and validation questions; the experiment's seed decides the order
 
 
@@ -62,18 +65,23 @@ class Samples(Protocol):
 
 
 def pin(dataset: str) -> str:
-    """The data set with the revision that a run stays with: `name@revision`. Synthetic sets and folders as they are."""
-    if dataset == "synthetic" or Path(dataset).is_dir() or "@" in dataset:
+    """The data set with the commit that a run stays with: `name@commit`. Synthetic sets and folders as they are.
+
+    A branch or a tag behind the @ is looked up, too: it may name something else tomorrow. A commit is not.
+    """
+    name, _, revision = dataset.partition("@")
+    if dataset == "synthetic" or Path(dataset).is_dir() or _COMMIT.fullmatch(revision):
         return dataset
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
-        return f"{dataset}@{HfApi().dataset_info(dataset).sha}"
+        api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
+        return f"{name}@{api.dataset_info(name, revision=revision or None).sha}"
     except (OSError, HTTPError, HFValidationError) as error:
         raise ConfigError(
             f"cannot look up the data set {dataset!r}: {error}",
-            remedy='Check the name and the connection, or pin it yourself as "name@revision" to use a downloaded copy.',
+            remedy='Check the name and the connection, or pin it yourself as "name@COMMIT" to use a downloaded copy.',
         ) from error
 
 
@@ -145,7 +153,9 @@ class HubSamples:
 
         name, _, revision = dataset.partition("@") if not Path(dataset).is_dir() else (dataset, "", "")
         try:
-            rows = datasets.load_dataset(name, split=split, revision=revision or None, cache_dir=_cache_of(name))
+            rows = datasets.load_dataset(
+                name, split=split, revision=revision or None, cache_dir=_cache_of(name), trust_remote_code=False
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"cannot open split {split!r} of the data set {dataset!r}: {error}",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, close_session, snapshot_download
+from huggingface_hub import constants as client_constants
 
 from arrcoc_core.sandbox import Sandbox, running
 from training.hub.upload import read_arguments, upload
@@ -100,5 +101,7 @@ def hub_place(folder: Path, key: str) -> Iterator[HubPlace]:
         place = HubPlace(sandbox, folder)
         for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_CACHE"):
             patch.setenv(name, place.environment[name])
+        # For what the tests themselves put there: the sandbox has no Xet. Our uploads do not ask for it.
+        patch.setattr(client_constants, "HF_HUB_DISABLE_XET", True)
         yield place
         close_session()

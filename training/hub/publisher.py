@@ -87,7 +87,7 @@ class Publisher:
         # Without the attempt's number: whoever looks for the trainer by its variables is not to find this one.
         environment = {name: value for name, value in os.environ.items() if name != "ARRCOC_ATTEMPT"}
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "training.hub.upload", str(self._run), *arguments],
+            [sys.executable, "-m", "training.hub.upload", str(self._run), "--repo", self._hub.repo, *arguments],
             env={**environment, PARENT: str(os.getpid())},
             stdin=subprocess.DEVNULL,
         )

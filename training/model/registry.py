@@ -109,6 +109,11 @@ def load_base(
         raise ConfigError(
             f"{name} is a {kind or 'model without a type'}, not a Qwen3-VL", remedy=f"Choose from {', '.join(NAMES)}."
         )
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"{name} has no safetensors weights, and pickled ones are not loaded: they can run code",
+            remedy=f"Choose from {', '.join(NAMES)}.",
+        )
     transformers_logging.disable_progress_bar()
     model = _CLASSES[kind].from_pretrained(
         folder, dtype=dtype or "auto", local_files_only=True, use_safetensors=True, trust_remote_code=False
