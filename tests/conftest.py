@@ -161,11 +161,12 @@ def sandbox(tmp_path: Path, sandbox_key: str, monkeypatch: pytest.MonkeyPatch) -
     """A fresh sandbox in threads of this process; settings and child processes of the test point at it.
 
     `sandbox.cloud()` has the clients, `sandbox.requests()` what was asked, `sandbox.set_scenario([...])` the faults,
-    `sandbox.restart()` is a SIGKILL and a new start. Time is sped up 100 times. Its own `.training` says that runs log
-    offline: a test of W&B says otherwise (ARRCOC_WANDB_MODE).
+    `sandbox.restart()` is a SIGKILL and a new start. Time is sped up 100 times. Runs in it log offline; a test
+    that is about W&B says `log_online(sandbox.folder)` (sandbox_settings.py).
     """
+    from sandbox_settings import log_offline
+
     from arrcoc_core.sandbox import running
-    from arrcoc_core.sandbox.server import SETTINGS
 
     folder = tmp_path / "sandbox"
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
@@ -173,6 +174,6 @@ def sandbox(tmp_path: Path, sandbox_key: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("ARRCOC_CLOUD_ENDPOINTS", str(folder))
     folder.mkdir()
     (folder / "key.json").write_text(sandbox_key, encoding="utf-8")
-    (folder / ".training").write_text(f"{SETTINGS}WANDB_MODE=offline\n", encoding="utf-8")
+    log_offline(folder)
     with running(folder, speed=100) as box:
         yield box

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sandbox_settings import log_offline
 
 from arrcoc_core.infra import World, run_setup
 from arrcoc_core.sandbox import Sandbox, running
-from arrcoc_core.sandbox.server import SETTINGS
 from arrcoc_core.settings import load_settings
 
 
@@ -25,8 +25,7 @@ def ready_sandbox(root: Path, folder: Path) -> Iterator[Sandbox]:
         for name in [key for key in os.environ if key.startswith(("ARRCOC_", "WANDB_", "GOOGLE_", "CLOUDSDK_"))]:
             patch.delenv(name)
         patch.setenv("ARRCOC_CLOUD_ENDPOINTS", str(folder))
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".training").write_text(f"{SETTINGS}WANDB_MODE=offline\n", encoding="utf-8")
+        log_offline(folder)
         with running(folder, speed=100) as box:
             run_setup(World.of(load_settings(root)), on_event=lambda event: None)
             yield box

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from google.cloud.aiplatform_v1.types import CustomJob
 from ready_sandbox import ready_sandbox
+from sandbox_settings import log_offline, log_online
 
 from arrcoc_core import Data, Experiment, Model, Vertex
 from arrcoc_core.api import stage
@@ -156,10 +157,11 @@ def test_one_of_each_place_is_looked_at_for_all_points_of_a_sweep(
 
 
 def test_a_run_that_logs_online_needs_the_key_and_gets_its_reference(
-    ready: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+    ready: tuple[Sandbox, Path], request: pytest.FixtureRequest
 ) -> None:
     box, root = ready
-    monkeypatch.setenv("ARRCOC_WANDB_MODE", "online")
+    log_online(box.folder)
+    request.addfinalizer(lambda: log_offline(box.folder))
     east = Vertex(gpu="L4", regions=("us-east4",))
     without = row(looked(root, east), "secrets")
     assert without.failed and "arrcoc setup --copy-keys" in without.remedy and "WANDB_MODE" in without.remedy
