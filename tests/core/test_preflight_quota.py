@@ -178,7 +178,7 @@ def test_a_run_that_logs_online_needs_the_key_and_gets_its_reference(
 
     run_setup(World.of(load_settings(root)), on_event=lambda event: None)
     found = looked(root, east)
-    assert row(found, "secrets") == Check("secrets", True, "WANDB_API_KEY")
+    assert row(found, "secrets").ok
     cloud = found.refine(planned(root, east)).cloud
     assert cloud is not None and cloud.secrets == {"WANDB_API_KEY": names.secret("WANDB_API_KEY")}
     assert "0123456789abcdef" not in json.dumps(cloud.to_json()) + str(found)
