@@ -125,7 +125,10 @@ class Driver:
         refused = self._refused.pop(run.id, None)
         if refused is not None:
             return run, refused
-        handle = target.find(self._request(run, finding=True), AttemptKey(run.id, attempt.n))
+        try:
+            handle = target.find(self._request(run, finding=True), AttemptKey(run.id, attempt.n))
+        except StoppedError as error:
+            return run, _stopped(error)
         doubt = self._doubts.pop(run.id, None)
         if handle is None:
             return run, Observation("absent") if doubt is None else _refusal("absent", doubt)
@@ -173,8 +176,7 @@ class Driver:
         except NoRoomError as error:
             self._refused[run.id] = Observation("refused", reason=error.message)
         except StoppedError as error:
-            seen = Observation("refused", scope="stopped", verdict=error.verdict, reason=error.message)
-            self._refused[run.id] = seen
+            self._refused[run.id] = _stopped(error)
         except UnseenError as error:
             self._say(f"{run.id}: {error.message}")
         except CloudError as error:
@@ -259,6 +261,10 @@ class Driver:
 
     def _directory(self, run_id: str) -> Path:
         return self._state / "runs" / run_id
+
+
+def _stopped(error: StoppedError) -> Observation:
+    return Observation("refused", scope="stopped", verdict=error.verdict, reason=error.message)
 
 
 def _refusal(kind: Any, error: CloudError) -> Observation:

@@ -82,7 +82,7 @@ class Target(Protocol):
     def find(self, request: JobRequest, key: AttemptKey) -> Handle | None:
         """The attempt that was submitted under `key`, when the answer of `submit` was lost.
 
-        None: there is none, and there never will be one.
+        None: there is none, and there never will be one. StoppedError: nor will there be, as the run is over.
         """
         ...
 

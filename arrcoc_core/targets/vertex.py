@@ -92,6 +92,9 @@ class VertexTarget:
         job = self._search(services, key, regions)
         if job is not None:
             return self._taken(services, request, key, job)
+        stop = services.read(key.run_id, "stop.json")
+        if stop is not None:  # a job that turns up all the same is cancelled by whoever made it, and trains nothing
+            raise StoppedError(str(stop.content["verdict"]), str(stop.content["cause"]))
         if fence is not None:
             mine = fence.content["owner"] == owner(request.directory)
             age = self._clock() - float(fence.content["at"]) if mine else _age_s(services, request.directory, key)

@@ -40,22 +40,22 @@ class Cloud(World):
 
 
 class Axe:
-    """Kills at the `at`-th call of a process, before it or after it; notes where it struck."""
+    """Kills a process before or after its next call of a name, or lets it sleep there; notes where it struck."""
 
     def __init__(self) -> None:
-        self.at = 0
-        """0: never."""
-        self.calls = 0
-        self.struck: set[tuple[str, str]] = set()
-
-    def reset(self, at: int) -> None:
-        self.at, self.calls = at, 0
+        self.at: tuple[str, str] | None = None
+        """("pop", "after"); None: never."""
+        self.meanwhile: Callable[[], None] | None = None
+        """What happens while it sleeps there; None: it is killed."""
+        self.struck: list[tuple[str, str]] = []
 
     def blow(self, name: str, when: str) -> None:
-        self.calls += 1
-        if self.calls == self.at:
-            self.struck.add((name, when))
-            raise Killed
+        if self.at == (name, when):
+            self.at = None
+            self.struck.append((name, when))
+            if self.meanwhile is None:
+                raise Killed
+            self.meanwhile()
 
 
 class Chopped:
@@ -169,7 +169,6 @@ class Machine:
         try:
             act()
         except Killed:
-            self.axe.reset(0)
             self.start()
 
 
