@@ -56,6 +56,12 @@ if TYPE_CHECKING:
     from arrcoc_core.experiment import Vertex as Vertex
     from arrcoc_core.experiment import WandbLaunch as WandbLaunch
     from arrcoc_core.metrics import Series as Series
+    from arrcoc_core.online.listing import OnlineProject as OnlineProject
+    from arrcoc_core.online.listing import ProjectRuns as ProjectRuns
+    from arrcoc_core.online.listing import get_online_run as get_online_run
+    from arrcoc_core.online.listing import online_projects as online_projects
+    from arrcoc_core.online.listing import online_runs as online_runs
+    from arrcoc_core.online.run import OnlineRun as OnlineRun
     from arrcoc_core.planning import Plan as Plan
     from arrcoc_core.resolving import ResolvedExperiment as ResolvedExperiment
     from arrcoc_core.resolving import resolve as resolve
@@ -74,6 +80,8 @@ _HOMES = {
     ),
     "experiment": "Checkpoints Data Evaluation Experiment Hub Local Logging Model Tokens Train Vertex WandbLaunch",
     "metrics": "Series",
+    "online.listing": "OnlineProject ProjectRuns get_online_run online_projects online_runs",
+    "online.run": "OnlineRun",
     "planning": "Plan",
     "resolving": "ResolvedExperiment resolve",
     "settings": "Settings load_settings",

@@ -70,7 +70,11 @@ def experiment_rows(
 
 def difference(a: ResolvedExperiment, b: ResolvedExperiment) -> tuple[Difference, ...]:
     """What differs between two resolved experiments, apart from name, tags and notes."""
-    left, right = a.values(), b.values()
+    return differing(a.values(), b.values())
+
+
+def differing(left: Mapping[str, object], right: Mapping[str, object]) -> tuple[Difference, ...]:
+    """What differs between values by dotted path, apart from name, tags and notes."""
     return tuple(
         Difference(path, left.get(path), right.get(path))
         for path in dict.fromkeys((*left, *right))

@@ -38,6 +38,8 @@ class Run(InCloud, OnHub):
         self.root = root
         self._record = record
         self._state_dir = state_dir(root)
+        self.offline = ""
+        """Why `metrics` could not ask its W&B server the last time; "": it could, or there is none."""
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.state}>"
@@ -226,9 +228,13 @@ class Run(InCloud, OnHub):
         return self.metrics().series(name)
 
     def metrics(self) -> RunMetrics:
-        """All metrics, up to date."""
+        """All metrics, up to date; of a run elsewhere that logs online with what its W&B server has (see `offline`)."""
         from arrcoc_core.metrics import open_metrics
 
+        if self.target != "local":
+            from arrcoc_core.online.own import feed
+
+            self.offline = feed(self)
         return open_metrics(self.directory)
 
     @property

@@ -1,4 +1,4 @@
-"""Which experiment, or run, an argument means, and with which values changed."""
+"""Which experiment, or run, here or at W&B, an argument means, and with which values changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from arrcoc_core.errors import ConfigError, UnknownExperimentError, UnknownRunEr
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
     from arrcoc_core.discovery import Entry
+    from arrcoc_core.online.run import OnlineRun
     from arrcoc_core.resolved import ResolvedExperiment
 
 
@@ -43,6 +44,21 @@ def choose(name: str, sets: Sequence[str] = ()) -> Chosen:
     else:
         run = get_run(name, root=root)
     return Chosen(run.id, run.resolved, run.code, run.state, None, run)
+
+
+def choose_any(name: str, sets: Sequence[str] = ()) -> Chosen | OnlineRun:
+    """As `choose`, else a run of a W&B server by "entity/project/run" or the address of its page."""
+    from arrcoc_core.online.addresses import is_online_name
+
+    if "://" not in name:
+        try:
+            return choose(name, sets)
+        except UnknownExperimentError:
+            if not is_online_name(name):
+                raise
+    from arrcoc_core.online.listing import get_online_run
+
+    return get_online_run(name)
 
 
 def split_sets(name: str | None, sets: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:

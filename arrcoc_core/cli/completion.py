@@ -47,6 +47,16 @@ def _mark(parser: argparse.ArgumentParser) -> None:
                 _mark(child)
 
 
+def _opened() -> list[str]:
+    """Runs of W&B that were read here before: nobody is asked anything while Tab waits."""
+    from arrcoc_core.online.cards import FILE
+    from arrcoc_core.settings import find_root, state_dir
+
+    folder = state_dir(find_root()) / "online"
+    newest = sorted(folder.glob(f"*/*/*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.relative_to(folder).as_posix() for path in newest[:NEWEST_RUNS]]
+
+
 def _names(kind: str) -> list[str]:
     found: list[str] = []
     try:
@@ -60,7 +70,7 @@ def _names(kind: str) -> list[str]:
             from arrcoc_core.api import runs
 
             listed = runs(limit=NEWEST_RUNS)
-            found += ["latest", *(run.id for run in listed), *(run.experiment for run in listed)]
+            found += ["latest", *(run.id for run in listed), *(run.experiment for run in listed), *_opened()]
     except ArrcocError:
         return []
     return list(dict.fromkeys(found))

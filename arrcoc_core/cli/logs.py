@@ -6,13 +6,12 @@ import argparse
 import json
 import sys
 
+from arrcoc_core.cli.find import any_run
 from arrcoc_core.cli.terminal import printable
 
 
 def logs(arguments: argparse.Namespace) -> int:
-    from arrcoc_core.api import get_run
-
-    run = get_run(arguments.run)
+    run = any_run(arguments.run)
     for line in run.logs(follow=arguments.follow):
         text = printable(line.rstrip("\n"))
         sys.stdout.write((json.dumps({"text": text}, ensure_ascii=False) if arguments.json else text) + "\n")

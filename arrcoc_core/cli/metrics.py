@@ -11,6 +11,8 @@ import csv
 import sys
 from typing import TYPE_CHECKING
 
+from arrcoc_core.cli.find import any_run, label
+from arrcoc_core.cli.online_view import read_metrics
 from arrcoc_core.cli.terminal import paint, say, say_json, sparkline, table, width
 from arrcoc_core.formatting import metric, plural
 
@@ -21,19 +23,17 @@ STEP = "trainer/step"
 
 
 def metrics(arguments: argparse.Namespace) -> int:
-    from arrcoc_core.api import get_run
-
-    run = get_run(arguments.run)
-    found = run.metrics()
+    run = any_run(arguments.run)
+    found = read_metrics(run)
     if arguments.csv:
         write_csv(found)
     elif arguments.json:
         say_json(list(found.rows()))
     elif not found.names:
-        say(f"{run.id} has logged nothing yet.")
+        say(f"{label(run)} has logged nothing yet.")
     else:
         say(_table(found))
-        say(paint(f"\nEvery step: arrcoc metrics {run.id} --csv", "muted"))
+        say(paint(f"\nEvery step: arrcoc metrics {label(run)} --csv", "muted"))
     return 0
 
 

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arrcoc_core.cli.find import run_or_sweep
+from arrcoc_core.cli.find import anything
+from arrcoc_core.cli.online_view import follow_online
 from arrcoc_core.cli.result_view import result_text, sweep_text
 from arrcoc_core.cli.terminal import is_tty, printable, say, say_json
 from arrcoc_core.results import ACCURACY, previous_of, summarize
@@ -35,8 +36,14 @@ INTERRUPTED = 130
 
 def monitor(arguments: argparse.Namespace) -> int:
     from arrcoc_core.api import reconcile
+    from arrcoc_core.online.run import OnlineRun
 
-    target = run_or_sweep(arguments.run)
+    target = anything(arguments.run)
+    if isinstance(target, OnlineRun):
+        if arguments.json:
+            say_json({**target.to_json(), "behind_s": target.behind_s, "offline": target.offline})
+            return 0
+        return follow_online(target)
     reconcile()
     if arguments.json:
         say_json(snapshot(target))

@@ -42,6 +42,7 @@ COMMANDS = {
     "completion": "completion:completion",
 }
 RUN_HELP = "a run id or the start of one, an experiment's name (its latest run), or 'latest'"
+ONLINE_HELP = "; or entity/project/run, or the address of its page, at W&B"
 
 
 class Parser(argparse.ArgumentParser):
@@ -87,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json(command)
 
     command = add("show", "show an experiment's values and where each comes from, or what a run came to")
-    _named(command, "name", "any", "an experiment, or a run", nargs="?")
+    _named(command, "name", "any", f"an experiment, or a run{ONLINE_HELP}", nargs="?")
     _sets(command)
     _json(command)
 
@@ -121,20 +122,25 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("runs", "list the runs, newest first")
     command.add_argument("-n", "--limit", type=_positive, default=None, metavar="N", help="only the newest N")
+    command.add_argument("--online", action="store_true", help="those of a project at W&B, whoever logged them")
+    command.add_argument("--all", action="store_true", help="both: this project's and those at W&B, in one table")
+    command.add_argument("--project", metavar="P", help="project at W&B; default: WANDB_PROJECT of .training")
+    command.add_argument("--entity", metavar="E", help="user or team at W&B; default: WANDB_ENTITY, else your own")
+    command.add_argument("--projects", action="store_true", help="list the projects at W&B instead")
     _json(command)
 
     command = add("monitor", "watch a run: state, progress, time left, curves, log")
-    _run_argument(command, optional=True)
+    _run_argument(command, optional=True, extra=ONLINE_HELP)
     _json(command, "print its present state once, as JSON")
 
     command = add("metrics", "print a run's metrics, one row a step")
-    _run_argument(command)
+    _run_argument(command, extra=ONLINE_HELP)
     form = command.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="as CSV: trainer/step first, columns sorted")
     _json(form)
 
     command = add("logs", "print what a run has logged")
-    _run_argument(command)
+    _run_argument(command, extra=ONLINE_HELP)
     command.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     _json(command, "one JSON object a line")
 
@@ -175,7 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json(command, "one JSON object a line")
 
     command = add("diff", "compare two experiments or runs: values that differ, results side by side")
-    _named(command, "a", "any", "an experiment or a run")
+    _named(command, "a", "any", f"an experiment or a run{ONLINE_HELP}")
     _named(command, "b", "any", "another")
     _json(command)
 

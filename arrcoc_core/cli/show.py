@@ -1,4 +1,4 @@
-"""`arrcoc show NAME`: an experiment's values and where each comes from; or what a run came to."""
+"""`arrcoc show NAME`: an experiment's values and where each comes from; or what a run, here or at W&B, came to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from arrcoc_core.cli.chosen import Chosen, choose, split_sets
+from arrcoc_core.cli.chosen import Chosen, choose_any, split_sets
 from arrcoc_core.cli.experiments import paint_status
 from arrcoc_core.cli.terminal import paint, paint_state, printable, say, say_json, table
 from arrcoc_core.errors import ConfigError
@@ -16,20 +16,32 @@ from arrcoc_core.results import elapsed_s
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
+    from arrcoc_core.online.run import OnlineRun
 
 
 def show(arguments: argparse.Namespace) -> int:
     name, sets = split_sets(arguments.name, arguments.sets)
     if name is None:
         raise ConfigError("Show what?", remedy="arrcoc show NAME; 'arrcoc list' and 'arrcoc runs' list the names.")
-    chosen = choose(name, sets)
-    if chosen.entry is None and chosen.run is not None:
-        if sets:
-            raise ConfigError("A run has its values already: --set is for experiments.")
+    chosen = choose_any(name, sets)
+    if sets and not (isinstance(chosen, Chosen) and chosen.entry is not None):
+        raise ConfigError("A run has its values already: --set is for experiments.")
+    if not isinstance(chosen, Chosen):
+        _show_online(chosen, arguments.json)
+    elif chosen.entry is None and chosen.run is not None:
         _show_run(chosen.run, arguments.json)
     else:
         _show_experiment(chosen, arguments.json)
     return 0
+
+
+def _show_online(run: OnlineRun, as_json: bool) -> None:
+    from arrcoc_core.cli.online_view import show_online
+
+    if as_json:
+        say_json({**run.to_json(), "config": run.config, "notes": run.notes, "behind_s": run.behind_s})
+    else:
+        show_online(run)
 
 
 def _show_experiment(chosen: Chosen, as_json: bool) -> None:

@@ -35,6 +35,13 @@ STATE_STYLES = {
     "recovering": "warn",
     "cancelling": "warn",
     "queued": "muted",
+    # W&B's own words
+    "finished": "good",
+    "crashed": "bad",
+    "killed": "muted",
+    "preempted": "warn",
+    "preempting": "warn",
+    "pending": "muted",
 }
 BARS = "▁▂▃▄▅▆▇█"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")

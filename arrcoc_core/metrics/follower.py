@@ -30,11 +30,11 @@ class Follower:
 
     def watch(self, run_dir: Path | str, *, live: bool = True) -> None:
         """Reads this run from now on; `live=False`: seldom, it has ended."""
-        self._tell({"watch": str(Path(run_dir).resolve()), "live": live})
+        self.tell({"watch": str(Path(run_dir).resolve()), "live": live})
 
     def unwatch(self, run_dir: Path | str) -> None:
         """Leaves this run alone."""
-        self._tell({"unwatch": str(Path(run_dir).resolve())})
+        self.tell({"unwatch": str(Path(run_dir).resolve())})
 
     def close(self) -> None:
         """Ends the child and waits for it."""
@@ -57,7 +57,8 @@ class Follower:
     ) -> None:
         self.close()
 
-    def _tell(self, command: dict[str, object]) -> None:
+    def tell(self, command: dict[str, Any]) -> None:
+        """Any line that the child takes, such as `OnlineRun.watch_command()`."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()

@@ -43,8 +43,9 @@ class RunPath:
 
 
 def is_online_name(text: str) -> bool:
-    """Whether an argument can only mean a run of a W&B server: no run here has a slash in its name."""
-    return "/" in text
+    """Whether an argument may mean a run of a W&B server. A point of a sweep may have slashes in its name, too: what
+    is known here by that name comes first."""
+    return "://" in text or text.count("/") >= 2
 
 
 def parse_run_path(text: str, api_url: str = "") -> RunPath:
@@ -58,7 +59,8 @@ def parse_run_path(text: str, api_url: str = "") -> RunPath:
                 f"{text} is a page of {address.netloc}, and the W&B server here is {api_url}.",
                 remedy="WANDB_BASE_URL in .training is the server's address (https://api.wandb.ai for wandb.ai).",
             )
-        text = unquote(address.path)
+        # A server may live under a path of its host, which its pages then have in front.
+        text = unquote(address.path.removeprefix(urlsplit(wandb_app_url(api_url)).path))
     parts = [part for part in text.strip("/").split("/") if part]
     if len(parts) >= 4 and parts[2] == "runs":
         parts = [*parts[:2], parts[3]]

@@ -118,12 +118,21 @@ def plain_config(text: Any) -> dict[str, Any]:
 
 
 def numbers_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a summary by dotted name, without W&B's own."""
+    """The numbers of a summary by dotted name; without W&B's own, and without what describes pictures and tables."""
     found: dict[str, float] = {}
+    described = {path[:-1] for path, _ in _flat(dict(summary), ()) if path[-1] == "_type"}
     for path, value in _flat(dict(summary), ()):
-        if not path[0].startswith("_") and path[-1] != "_type" and is_number(value):
+        if not path[0].startswith("_") and path[:-1] not in described and is_number(value):
             found[".".join(path)] = float(value)
     return found
+
+
+def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dotted path, lists as tuples: as `ResolvedExperiment.values` gives those of an experiment."""
+    return {
+        ".".join(path): tuple(cast(list[Any], value)) if isinstance(value, list) else value
+        for path, value in _flat(dict(config), ())
+    }
 
 
 def _unwrapped(value: Any) -> Any:

@@ -37,7 +37,7 @@ from arrcoc_core.online.cards import LIVE
 from arrcoc_core.online.fetching import Fetcher
 from arrcoc_core.online.queries import Ask, looks
 from arrcoc_core.online.reader import Look, Reader
-from arrcoc_core.online.servers import Server, no_such_run
+from arrcoc_core.online.servers import Server, no_such_project, no_such_run
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -313,8 +313,14 @@ class _ServerThread(threading.Thread):
         self, client: WandbClient, run: _Watched, ask: Ask, project: Mapping[str, Any] | None, asked_at: float
     ) -> bool:
         node = (project or {}).get("run")
+        if node is None and run.expected:  # it has not logged yet
+            with self._changed:
+                run.confirmed, run.problem, run.due = asked_at, "", asked_at + self._pace.last_look_s
+            return True
         if node is None:
-            self._refused([run], no_such_run(client.url, run.path, project_found=project is not None))
+            path = run.path
+            missing = no_such_project(client.url, path.entity, path.project)
+            self._refused([run], missing if project is None else no_such_run(client.url, path))
             return False
         try:
             look = run.reader.take(ask, node)
