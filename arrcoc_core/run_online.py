@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arrcoc_core.hub import Upload
@@ -26,7 +26,7 @@ class OnHub(ABC):
 
     @property
     @abstractmethod
-    def endpoints(self) -> str: ...
+    def plan(self) -> dict[str, Any]: ...
 
     @property
     def uploaded(self) -> Upload | None:
@@ -59,7 +59,7 @@ class OnHub(ABC):
             self.id,
             self.directory,
             self.root,
-            endpoints=self.endpoints,
+            endpoints=str(self.plan.get("endpoints") or ""),
             repo=repo,
             private=private,
             on_progress=on_progress,

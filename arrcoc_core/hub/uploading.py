@@ -90,16 +90,19 @@ def _follow(
 ) -> tuple[Upload | None, str]:
     """The last state that the process told, and the last line of what it complained about."""
     last: Upload | None = None
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as complaints:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "training.hub.upload", *arguments],
+    command = [sys.executable, "-m", "training.hub.upload", *arguments]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as complaints,
+        subprocess.Popen(
+            command,
             cwd=root,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-        )
+        ) as child,
+    ):
         assert child.stdout is not None
         try:
             for line in child.stdout:
@@ -113,7 +116,6 @@ def _follow(
                     child.wait(_TO_END_S)
                 except subprocess.TimeoutExpired:
                     child.kill()
-                    child.wait()
         complaints.seek(0)
         lines = [line.strip() for line in complaints if line.strip()]
     return last, lines[-1] if lines else ""
