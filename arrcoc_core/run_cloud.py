@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from arrcoc_core.records import Place, RunRecord
+from arrcoc_core.run_parts import utc_or_none, utc_text
 from arrcoc_core.targets.local import read_json
 
 
@@ -27,6 +29,14 @@ class Preparation:
     of_steps: int
     log_path: Path
     """The build's log, as far as it has been read."""
+    queued_at: datetime | None = None
+    """Since when it waits, or has waited, in a queue; None: it goes through none, or is not there yet."""
+    position: int = 0
+    """Among those that wait in the queue, from 1; 0: it does not."""
+    why: str = ""
+    """What it waits for in the queue, once it has waited for a minute."""
+    todo: str = ""
+    """What can be done about that."""
 
     @property
     def fraction(self) -> float | None:
@@ -34,7 +44,16 @@ class Preparation:
         return self.step / self.of_steps if self.of_steps else None
 
     def to_json(self) -> dict[str, Any]:
-        return {"state": self.state, "detail": self.detail, "step": self.step, "of_steps": self.of_steps}
+        return {
+            "state": self.state,
+            "detail": self.detail,
+            "step": self.step,
+            "of_steps": self.of_steps,
+            "queued_at": utc_text(self.queued_at),
+            "position": self.position,
+            "why": self.why,
+            "todo": self.todo,
+        }
 
 
 class InCloud(ABC):
@@ -62,6 +81,10 @@ class InCloud(ABC):
             step=int(held.get("step") or 0),
             of_steps=int(held.get("of_steps") or 0),
             log_path=self.directory / "logs" / "build.log",
+            queued_at=utc_or_none(held.get("queued_at")),
+            position=int(held.get("position") or 0) if held.get("state") != "ready" else 0,
+            why=str(held.get("why", "")),
+            todo=str(held.get("todo", "")),
         )
 
     @property

@@ -17,7 +17,8 @@ def cloud_line(run: Run) -> str:
     parts: list[str] = []
     if run.preparation is not None and run.preparation.state != "ready" and not run.finished:
         done = f" ({run.preparation.step} of {run.preparation.of_steps})" if run.preparation.of_steps else ""
-        parts.append(f"image: {run.preparation.detail or 'waiting'}{done}")
+        what = "queue" if run.preparation.queued_at is not None else "image"
+        parts.append(f"{what}: {run.preparation.detail or 'waiting'}{done}")
     elif run.attempts:
         attempt = run.attempts[-1]
         parts.append(place(attempt))

@@ -51,6 +51,7 @@ def _follow(run: Run, line: _Line) -> None:
         preparation = run.preparation
         if preparation is not None:
             detail = f"{run.state}: {preparation.detail}" if preparation.detail else run.state
+            detail += f"  → {preparation.todo}" if preparation.todo else ""
             line.show(detail, log_tail(preparation.log_path, 1))
         if time.monotonic() - reconciled > RECONCILE_S:
             reconcile(run.root)

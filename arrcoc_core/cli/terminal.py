@@ -46,7 +46,7 @@ STATE_STYLES = {
 BARS = "▁▂▃▄▅▆▇█"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_TO_THE_CLOUD = re.compile(r"\barrcoc (?=(?:adopt|infra|launch|plan|setup|teardown|watch)\b)")
+_TO_THE_CLOUD = re.compile(r"\barrcoc (?=(?:adopt|agent|infra|launch|plan|queue|setup|teardown|watch)\b)")
 _PAINT = re.compile(r"\x1b\[[0-9;]*m")
 
 

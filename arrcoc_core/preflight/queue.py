@@ -37,7 +37,8 @@ def queue(ground: Ground) -> Check:
     ground.found["queue"] = {"entity": client.entity, "agents": len(living), "waiting": waiting}
     polled = ", ".join(map(_title, living)) if living else "no agent polls it: the launch starts one here"
     repaired = "; arrcoc setup repairs its template variables" if found.state == "different" else ""
-    return Check("queue", True, f"{client.entity}/{wanted.name}: {polled}; {plural(waiting, 'item')} wait{repaired}")
+    ahead = f"; {plural(waiting, 'item')} {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+    return Check("queue", True, f"{client.entity}/{wanted.name}: {polled}{ahead}{repaired}")
 
 
 def _title(agent: AgentRow) -> str:

@@ -45,24 +45,3 @@ def look(root: Path, settings: Settings, queue: str = "", *, client: QueueClient
 
 def queue_name(settings: Settings) -> str:
     return str(settings.get("WANDB_LAUNCH_QUEUE_NAME")) or DEFAULT_QUEUE
-
-
-def queues_of(root: Path | None, settings: Settings) -> tuple[str, ...]:
-    """The queues that `.training` and the experiments name; broken experiments name none."""
-    from arrcoc_core.discovery import discover
-    from arrcoc_core.errors import ArrcocError
-    from arrcoc_core.experiment import WandbLaunch
-    from arrcoc_core.resolving import resolve
-
-    named = str(settings.get("WANDB_LAUNCH_QUEUE_NAME"))
-    found = {named: None} if named else {}
-    for entry in discover(root).entries if root is not None else ():
-        if entry.experiment is None or entry.error is not None:
-            continue
-        try:
-            compute = resolve(entry.experiment, settings).experiment.compute
-        except ArrcocError:
-            continue  # a row of the list with its error; it cannot be launched, so it needs nothing
-        if isinstance(compute, WandbLaunch):
-            found[compute.queue] = None
-    return tuple(found)

@@ -33,5 +33,10 @@ def end_items(client: QueueClient, queue: str, run_id: str, verdict: Verdict) ->
 def words(verdict: Verdict) -> str:
     """ "cancelled: by the user"; the cause and what to do about it, for whoever looks at the item on the web page."""
     said = f"{verdict.state}: {verdict.cause}" if verdict.cause else verdict.state
-    remedy = " ".join(verdict.remedy.split())
-    return f"{said}. {remedy}"[:LONGEST_MESSAGE].rstrip(". ") if remedy else said[:LONGEST_MESSAGE]
+    return with_remedy(said, verdict.remedy)[:LONGEST_MESSAGE]
+
+
+def with_remedy(message: str, remedy: str) -> str:
+    """Both on one line: what W&B's page shows has no others."""
+    steps = "; ".join(" ".join(line.split()) for line in remedy.splitlines() if line.strip())
+    return f"{message.rstrip('.')}. {steps}" if steps else message

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from arrcoc_core.errors import ArrcocError, CloudError, StoreError
 from arrcoc_core.queue.claims import Claim, Objects, read_claim, take
 from arrcoc_core.queue.client import QueueClient
-from arrcoc_core.queue.ending import LONGEST_MESSAGE, end_items, words
+from arrcoc_core.queue.ending import LONGEST_MESSAGE, end_items, with_remedy, words
 from arrcoc_core.queue.notes import Note
 from arrcoc_core.records import RunRecord
 from arrcoc_core.targets import UnseenError, Verdict
@@ -100,7 +100,7 @@ class Holding:
         except (CloudError, StoreError, UnseenError):
             raise
         except ArrcocError as error:
-            return _refused(note, _sentence(error.message, error.remedy))
+            return _refused(note, with_remedy(error.message, error.remedy))
         except Exception as error:  # noqa: BLE001 - an item may hold anything: it ends this item and no other
             return _refused(note, f"arrcoc cannot read it: {type(error).__name__}: {error}")
         return None
@@ -181,8 +181,3 @@ class Holding:
 
 def _refused(note: Note, message: str) -> Note:
     return replace(note, stage="refused", message=message[:LONGEST_MESSAGE])
-
-
-def _sentence(message: str, remedy: str) -> str:
-    steps = " ".join(remedy.split())
-    return f"{message.rstrip('.')}. {steps}" if steps else message

@@ -36,7 +36,8 @@ class QueuePlan:
             return ""
         if not self.agents:
             return "no agent polls it: the launch starts one on this machine"
-        ahead = f"; {plural(self.waiting, 'item')} wait" if self.waiting else ""
+        verb = "waits" if self.waiting == 1 else "wait"
+        ahead = f"; {plural(self.waiting, 'item')} {verb}" if self.waiting else ""
         return f"{plural(self.agents, 'agent')} poll{'s' if self.agents == 1 else ''} it{ahead}"
 
     def to_json(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def serve(
                 remedy="arrcoc agent --status   shows it; arrcoc agent --stop   ends it",
             )
         runs = RunsHere(root, settings, store, client, queue)
+        runs.reachable()
         agent = Agent(client, queue, slots, Notebook(post.folder), runs, say, version=_version(), pace=pace)
 
         def leave(_number: int, _frame: FrameType | None) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.adopting import adopt_run
+from arrcoc_core.cloud.calling import translated
 from arrcoc_core.cloud.clients import Cloud
 from arrcoc_core.cloud.names import Names
+from arrcoc_core.errors import CloudError
 from arrcoc_core.launching import ensure_supervisor
 from arrcoc_core.queue.client import QueueClient
 from arrcoc_core.queue.orders import OurRun, Refused, order_of, run_id_for
@@ -42,6 +44,17 @@ class RunsHere:
             }
         )
         self.holder = owner(state_dir(root) / "runs" / "any")
+
+    def reachable(self) -> None:
+        """Look at the runs bucket once: what is popped has to be claimed there within a minute. CloudError."""
+        with translated("looking at the runs bucket"):
+            there = self._cloud.storage().bucket(self._names.runs_bucket).exists(timeout=20)
+        if not there:
+            raise CloudError(
+                f"gs://{self._names.runs_bucket} is not there: runs could not be taken.",
+                scope="not-found",
+                remedy="arrcoc setup   makes it",
+            )
 
     def run_of(self, item_id: str, spec: dict[str, Any]) -> str:
         order = order_of(spec)

@@ -86,9 +86,9 @@ class QueueView:
 
     @property
     def headline(self) -> str:
-        """ "2 wait, 1 runs, 5 done; 1 agent polls"."""
-        words = {"waiting": "waits", "leased": "is being taken", "taken": "taken", "running": "running"}
+        """ "2 wait, 1 running, 5 done; 1 agent polls it"."""
         counts = {state: sum(item.state == state for item in self.items) for state in _SHOWN}
+        words = {"waiting": "waits" if counts["waiting"] == 1 else "wait", "leased": "being taken"}
         said = [f"{count} {words.get(state, state)}" for state, count in counts.items() if count]
         count = len([agent for agent in self.living if agent.state != "stopped"])
         polled = "no agent polls it" if not count else f"{count} agent{'s poll' if count > 1 else ' polls'} it"
