@@ -5,7 +5,7 @@
 
 One thread and one connection per server; runs that are due at about the same time share a request. How often:
 
-    visible and live        `Pace.visible_s`; at once again while there is more to be had
+    visible and live        `Pace.visible_s`, or `Pace.busy_s` while rows come; at once again while more is to be had
     live, not visible       `Pace.hidden_s`
     ended                   once more after `Pace.last_look_s`, then not any more (until it is watched anew)
     ended, but `expected`   `Pace.hidden_s`: its own store says that it will go on (a run that was preempted)
@@ -46,6 +46,8 @@ _NEVER = float("inf")
 _EARLY = 0.25
 """The part of its interval by which a look may come early, where it saves a request."""
 _PASSES = ("unavailable", "offline")
+_BUSY_FOR = 5
+"""Rows come, if some came within so many of the longer intervals."""
 _REBUILD_AFTER = 3
 """Tries that fail in a row after which the address is read again: a sandbox may have come back on another port."""
 
@@ -54,7 +56,8 @@ _REBUILD_AFTER = 3
 class Pace:
     """Seconds between looks, and how many runs share one."""
 
-    visible_s: float = 0.75
+    visible_s: float = 1.0
+    busy_s: float = 0.5
     hidden_s: float = 20.0
     last_look_s: float = 5.0
     refused_s: float = 60.0
@@ -74,6 +77,8 @@ class _Watched:
         self.due = 0.0
         self.confirmed = time.monotonic()
         """When the newest look that was answered was asked for."""
+        self.brought = float("-inf")
+        """When a look brought rows last."""
         self.ended = False
         self.last_looked = False
         self.state = ""
@@ -94,7 +99,9 @@ class _Watched:
             return pace.last_look_s
         if not self.live:
             return _NEVER
-        return pace.visible_s if self.visible and not self.ended else pace.hidden_s
+        if not self.visible or self.ended:
+            return pace.hidden_s
+        return pace.busy_s if time.monotonic() - self.brought < _BUSY_FOR * pace.visible_s else pace.visible_s
 
 
 class Poller:
@@ -338,6 +345,7 @@ class _ServerThread(threading.Thread):
                 run.last_looked = False
             run.ended = look.state not in LIVE and not look.more
             run.state = look.state
+            run.brought = asked_at if look.rows else run.brought
             run.due = 0.0 if look.more else asked_at + run.interval(self._pace)
         if fresh:
             self._say(self._line(run, look))

@@ -58,7 +58,7 @@ class OnlineWatches:
             Server(Path(online["root"]), online.get("endpoints")),
             parse_run_path(online["path"]),
             visible=bool(command.get("visible", True)),
-            expected=bool(command.get("live", False)) and not only,
+            expected=bool(command.get("live", False)) and not only or bool(online.get("expected")),
             mirrored=not only,
             system=bool(online.get("system")),
             console=bool(online.get("console")),

@@ -92,7 +92,7 @@ def test_the_poller_says_it_once_and_goes_on(
     import time
 
     said: list[dict[str, Any]] = []
-    poller = Poller(said.append, pace=Pace(visible_s=0.02, refused_s=0.2))
+    poller = Poller(said.append, pace=Pace(visible_s=0.02, busy_s=0.02, refused_s=0.2))
     try:
         run = write()
         run.rows(rows(0, 5))

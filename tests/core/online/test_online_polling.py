@@ -24,6 +24,7 @@ from arrcoc_core.sandbox.faults import Flaky, Outage, PermissionDenied, RateLimi
 Write = Callable[..., RunWriter]
 QUICK = Pace(
     visible_s=0.02,
+    busy_s=0.02,
     hidden_s=0.5,
     last_look_s=0.05,
     refused_s=0.4,
