@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 from arrcoc_core.cli.find import anything
 from arrcoc_core.cli.online_view import follow_online
 from arrcoc_core.cli.result_view import result_text, sweep_text
-from arrcoc_core.cli.terminal import is_tty, printable, say, say_json
+from arrcoc_core.cli.terminal import is_tty, paint, printable, say, say_json, shorten, width
 from arrcoc_core.results import ACCURACY, previous_of, summarize
 from arrcoc_core.sweep_results import summarize_sweep
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run, SweepRun
     from arrcoc_core.metrics import RunMetrics
+    from arrcoc_core.online.own import OwnFeed
 
 REDRAW_S = 0.5
 RECONCILE_S = 5.0
@@ -128,16 +129,20 @@ class _Frames:
     def __init__(self) -> None:
         self._drawn = 0
         self._metrics: RunMetrics | None = None
+        self._feed: OwnFeed | None = None
         sys.stdout.write("\x1b[?25l")
 
     def run(self, run: Run) -> None:
         from arrcoc_core.cli.frames import run_frame
+        from arrcoc_core.metrics import open_metrics
 
+        behind = self._fed(run) if run.target != "local" else ""
         if self._metrics is None:
-            self._metrics = run.metrics()
+            self._metrics = open_metrics(run.directory)
         else:
             self._metrics.refresh(ingest_first=True)
-        self._draw(run_frame(run, self._metrics, lambda count: log_tail(run.log_path, count), datetime.now(UTC)))
+        lines = run_frame(run, self._metrics, lambda count: log_tail(run.log_path, count), datetime.now(UTC))
+        self._draw([*lines, paint(shorten(printable(behind), width() - 1), "warn")] if behind else lines)
 
     def sweep(self, sweep: SweepRun) -> None:
         from arrcoc_core.cli.frames import sweep_frame
@@ -147,6 +152,15 @@ class _Frames:
     def close(self) -> None:
         sys.stdout.write("\x1b[?25h\n")
         sys.stdout.flush()
+        if self._feed is not None:
+            self._feed.close()
+
+    def _fed(self, run: Run) -> str:
+        """See that what its W&B server has comes here too; how far behind that is."""
+        from arrcoc_core.online.own import OwnFeed
+
+        self._feed = self._feed or OwnFeed()
+        return self._feed.watch(run)
 
     def _draw(self, lines: list[str]) -> None:
         up = f"\x1b[{self._drawn}F" if self._drawn else ""

@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.errors import CloudError
+from arrcoc_core.formatting import duration
 from arrcoc_core.metrics import index
 from arrcoc_core.metrics.cache import DIRECTORY
 from arrcoc_core.online.addresses import RunPath, is_name
 from arrcoc_core.online.reader import Reader
 from arrcoc_core.online.run import read_once
 from arrcoc_core.online.servers import Connection, Server
+from arrcoc_core.online.watching import OnlineWatches
 from arrcoc_core.targets.local import read_json
 
 if TYPE_CHECKING:
     from arrcoc_core.run import Run
 
 PLACE = "wandb.json"
+BEHIND_S = 10.0
+"""Rows that are older than this are worth a word."""
 _PATIENCE_S = 3.0
 """What the mirror has brought can be shown meanwhile."""
 
@@ -65,6 +69,34 @@ def feed(run: Run) -> str:
     except CloudError as error:
         return error.message
     return ""
+
+
+class OwnFeed:
+    """What `feed` does once, for as long as somebody watches: in threads, as the follow child does it."""
+
+    def __init__(self) -> None:
+        self._watches = OnlineWatches(self._hear)
+        self._told: dict[str, Any] = {}
+        self._behind = ""
+
+    def watch(self, run: Run) -> str:
+        """Call it as often as the run is shown: how far it is behind and why, or ""."""
+        command = watch_command(run)
+        if command != self._told and ("online" in command or "online" in self._told):
+            self._watches.obey(command)
+        self._told = command
+        self._watches.say_behind()
+        return self._behind
+
+    def close(self) -> None:
+        self._watches.close()
+
+    def _hear(self, line: dict[str, Any]) -> None:
+        if "error" in line:
+            self._behind = f"W&B: {line['error']}"
+        elif "behind_s" in line:
+            late = line["offline"] or line["behind_s"] > BEHIND_S
+            self._behind = f"behind W&B by {duration(line['behind_s'])}: {line['offline']}" if late else ""
 
 
 def _whole(run: Run) -> bool:

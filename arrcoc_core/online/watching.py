@@ -45,6 +45,11 @@ class OnlineWatches:
         for line in self._poller.behind():
             self._say(line)
 
+    def close(self) -> None:
+        """End the poller's threads, if there are any."""
+        if self._poller is not None:
+            self._poller.close()
+
     def _watch(self, directory: Path, online: dict[str, Any], command: dict[str, Any]) -> None:
         from arrcoc_core.online.addresses import parse_run_path
         from arrcoc_core.online.polling import Poller
@@ -58,7 +63,7 @@ class OnlineWatches:
             Server(Path(online["root"]), online.get("endpoints")),
             parse_run_path(online["path"]),
             visible=bool(command.get("visible", True)),
-            expected=bool(command.get("live", False)) and not only or bool(online.get("expected")),
+            expected=(bool(command.get("live", False)) and not only) or bool(online.get("expected")),
             mirrored=not only,
             system=bool(online.get("system")),
             console=bool(online.get("console")),

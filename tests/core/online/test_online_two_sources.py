@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,16 @@ from one_reader import OneReader
 from run_writer import RunWriter
 from wandb_files import write_segment
 
+from arrcoc_core.api import get_run
 from arrcoc_core.metrics import ingest, open_metrics
+from arrcoc_core.online.own import OwnFeed
+from arrcoc_core.online.servers import Server
+from arrcoc_core.records import Event
+from arrcoc_core.run import Run
+from arrcoc_core.sandbox import Sandbox
+from arrcoc_core.sandbox.faults import NoNetwork
+from arrcoc_core.settings import state_dir
+from arrcoc_core.store import Store
 
 Row = dict[str, object]
 
@@ -115,3 +125,66 @@ def test_rows_of_the_server_are_there_before_the_mirror_has_any(
     assert metrics.series("loss").rewritten == 0  # the same rows by another way change nothing
     assert json.loads((reader.directory / "metrics" / "index.json").read_text())["epoch"] == epoch
     assert metrics.media()[0].path.is_relative_to(reader.directory.resolve())
+
+
+def own_run(server: Server, box: Sandbox, run: RunWriter) -> Run:
+    """A run of the store that trains in the cloud of this sandbox and logs online."""
+    state = state_dir(server.root)
+    with Store(state / "store.db") as store:
+        about = {"experiment": "mine", "fingerprint": "f", "code": "c", "target": "vertex"}
+        store.append([Event(run.run_id, "created", 1.0, data=about)])
+    directory = state / "runs" / run.run_id
+    directory.mkdir(parents=True)
+    (directory / "plan.json").write_text(json.dumps({"cloud": {"endpoints": str(box.folder)}}))
+    place = {"url": "x", "entity": run.entity, "project": run.project, "id": run.run_id}
+    (directory / "wandb.json").write_text(json.dumps(place))
+    return get_run(run.run_id, root=server.root)
+
+
+def test_a_run_of_the_store_shows_what_its_server_has(
+    write: Callable[..., RunWriter], server: Server, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARRCOC_CLOUD_ENDPOINTS")  # it goes by those that it was launched with
+    monkeypatch.setattr("arrcoc_core.online.own._PATIENCE_S", 0.0)
+    writer = write("own")
+    upload(writer, 0)
+    run = own_run(server, box, writer)
+    assert run.metrics().series("loss").step.tolist() == list(range(40))
+    assert run.offline == ""
+    box.set_scenario([NoNetwork(service="wandb", times=None)])
+    mirror(run.directory, 0)
+    mirror(run.directory, 1)
+    assert run.metrics().series("loss").step.tolist() == list(range(70))
+    assert "cannot be reached" in run.offline
+    box.set_scenario([])
+
+
+def test_it_is_fed_for_as_long_as_somebody_watches(
+    write: Callable[..., RunWriter], server: Server, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARRCOC_CLOUD_ENDPOINTS")
+    monkeypatch.setattr("arrcoc_core.online.own.BEHIND_S", 0.5)
+    writer = write("own")
+    upload(writer, 0)
+    run = own_run(server, box, writer)
+    feed = OwnFeed()
+    try:
+        metrics = open_metrics(run.directory)
+
+        def until(fits: Callable[[], object]) -> None:
+            deadline = time.monotonic() + 30
+            while not fits():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+                said.append(feed.watch(run))
+                metrics.refresh()
+
+        said: list[str] = []
+        until(lambda: metrics.steps == 40)
+        box.set_scenario([NoNetwork(service="wandb", times=None)])
+        until(lambda: any("behind W&B by" in one for one in said))
+        box.set_scenario([])
+        upload(writer, 1)
+        until(lambda: metrics.steps == 70 and said[-1] == "")
+    finally:
+        feed.close()
