@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrcoc_core.encoding import encode
 from arrcoc_core.resolved import ResolvedExperiment
 from training.hub.history import History
-from training.hub.record import Record, Shown
+from training.hub.record import Record, Shown, describe
 from training.progress import utc_now
 
 if TYPE_CHECKING:
@@ -31,15 +30,22 @@ class Results:
     """Collects what is known of the selector while it is trained, and leaves it with all of that."""
 
     def __init__(
-        self, run_id: str, resolved: ResolvedExperiment, model: ArrCocQwen, saved: Checkpoint | None, **facts: Any
+        self,
+        run_id: str,
+        resolved: ResolvedExperiment,
+        model: ArrCocQwen,
+        saved: Checkpoint | None,
+        *,
+        dataset: str,
+        **facts: Any,
     ) -> None:
-        """`facts`: total_steps, dataset and base_sha256 of the record; `saved`: the checkpoint that is gone on from."""
+        """`saved`: the checkpoint that is gone on from; `facts`: total_steps and base_sha256 of the record."""
         self.history = History(saved.state.get("history"), saved.rows) if saved else History()
         self._model = model
         self._facts = {
             "run": run_id,
             "fingerprint": resolved.fingerprint,
-            "experiment": encode(resolved.experiment),
+            **describe(resolved.experiment, dataset),
             "base_revision": model.base.revision,
             **facts,
         }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from arrcoc_core.cli.hub_view import hub_lines
 from arrcoc_core.cli.terminal import height, paint, paint_state, progress_bar, shorten, sparkline, width
 from arrcoc_core.formatting import duration, metric, number, percent, time_left
 from arrcoc_core.results import ACCURACY, REFERENCES, elapsed_s, state_word
@@ -26,6 +27,7 @@ def run_frame(run: Run, metrics: RunMetrics, tail: Callable[[int], Sequence[str]
         from arrcoc_core.cli.cloud_view import cloud_line, remedy_lines
 
         lines += [*cloud_line(run).splitlines(), *remedy_lines(run)]
+    lines += hub_lines(run.uploaded)
     lines.append("")
     lines += _curves(metrics, columns)
     lines += _gauge(run, columns)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.cli.chosen import Chosen, choose_any, split_sets
 from arrcoc_core.cli.experiments import paint_status
+from arrcoc_core.cli.hub_view import hub_lines
 from arrcoc_core.cli.terminal import paint, paint_state, printable, say, say_json, table
 from arrcoc_core.errors import ConfigError
-from arrcoc_core.formatting import clock, duration, literal, money, size
+from arrcoc_core.formatting import clock, duration, literal, money
 from arrcoc_core.overview import changed_paths
 from arrcoc_core.results import elapsed_s
 
@@ -105,24 +106,10 @@ def _show_run(run: Run, as_json: bool) -> None:
     say(f"files    {run.directory}")
     if run.link:
         say(f"console  {printable(run.link)}")
-    for line in _hub_lines(run):
+    for line in hub_lines(run.uploaded):
         say(line)
     say()
     say(outcome(run))
-
-
-def _hub_lines(run: Run) -> list[str]:
-    """Where its selector is on the Hub, and what became of the last upload."""
-    upload = run.uploaded
-    if upload is None:
-        return []
-    lines = [f"hub      {printable(upload.url)}, commit {upload.revision}"] if upload.url else []
-    if upload.state == "uploading":
-        lines.append(f"hub      uploading to {upload.repo}: {size(upload.done_bytes)} of {size(upload.total_bytes)}")
-    elif upload.state != "done":
-        lines.append(f"hub      upload {paint(upload.state, 'warn')}: {printable(upload.detail)}")
-        lines += [f"         → {printable(line)}" for line in upload.remedy.splitlines()]
-    return lines
 
 
 def _attempts(run: Run) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from arrcoc_core.cli.terminal import is_tty, paint, progress_bar, say, say_line, show_over
-from arrcoc_core.formatting import size
+from arrcoc_core.cli.hub_view import progress_line
+from arrcoc_core.cli.terminal import is_tty, paint, say, say_line, show_over
 from arrcoc_core.hub.state import Upload
 
 
@@ -31,8 +31,7 @@ def upload(arguments: argparse.Namespace) -> int:
 
 
 def _show(told: Upload) -> None:
-    sent = f"{size(told.done_bytes)} of {size(told.total_bytes)}" if told.total_bytes else "looking at the repository"
-    show_over(f"{progress_bar(told.fraction, 30)} {sent} to {told.repo}")
+    show_over(progress_line(told))
 
 
 def _tell_json(told: Upload) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import SMALL
 from PIL import Image
+from small_experiment import SMALL
 
 from arrcoc_core.paths import with_assignments
 from arrcoc_core.resolving import resolve
@@ -44,7 +44,8 @@ def make_result(runs: Path, *assignments: str, run_id: str = RUN, seed: int = 0,
     (run / "summary.json").write_text(json.dumps(values))
     model = ArrCocQwen.from_base("tiny", seed=seed)
     model.processor = Processor(image_size=64, visual_tokens=64, max_seq_length=64, keep=4)
-    results = Results(run_id, resolved, model, None, total_steps=12, dataset="synthetic", base_sha256="f" * 64)
+    data = resolved.experiment.data.dataset
+    results = Results(run_id, resolved, model, None, total_steps=12, dataset=data, base_sha256="f" * 64)
     fill(results.history)
     results.leave(run / "result", 12, values)
     return run

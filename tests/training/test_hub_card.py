@@ -81,6 +81,15 @@ def test_base_and_data_of_the_hub_are_named_with_their_revisions(record: Record)
     assert "has a licence of its own" in text
 
 
+def test_what_is_nobody_elses_business_is_not_told(tmp_path: Path) -> None:
+    run = make_result(tmp_path, "notes=for us alone", "data.dataset=/home/somebody/pictures", "tags=secret,project")
+    package = make_package(load_record(run, run / "result"), run / "result", "me/arr-coc")
+    told = b"".join(held if isinstance(held, bytes) else held.read_bytes() for held in package.files.values())
+    for word in (b"for us alone", b"somebody", b"secret", b"compute"):
+        assert word not in told, word
+    assert b"| data | pictures, splits train and validation |" in told
+
+
 def test_what_comes_from_a_data_set_is_shown_and_does_nothing(record: Record) -> None:
     text = make_card(record, "me/arr-coc")
     assert r"Q: what \| is \<b\>0\</b\>?" in text and "<b>" not in text

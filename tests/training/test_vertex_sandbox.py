@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cloud_job import ROOT, put_run
-from conftest import SMALL
 from google.cloud.aiplatform_v1.types import CustomJob, JobState
+from small_experiment import SMALL
 
 from arrcoc_core import Vertex
 from arrcoc_core.catalog import gpu_quota

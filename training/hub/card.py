@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from arrcoc_core.references import ACCURACY, FULL, REFERENCES
-from arrcoc_core.resolved import SYNTHETIC, TINY
+from arrcoc_core.resolved import TINY
 from training.hub.record import Record
 
 CURVES = "curves.png"
@@ -30,7 +30,6 @@ def make_card(record: Record, repo: str, *, best: bool = False, wandb: str = "",
 def _head(record: Record, repo: str) -> ModelCardData:
     data = record.experiment["data"]
     name, _, revision = record.dataset.partition("@")
-    of_hub = name != SYNTHETIC
     results: list[EvalResult] | None = None
     if ACCURACY in record.summary:
         result = EvalResult(
@@ -49,7 +48,8 @@ def _head(record: Record, repo: str) -> ModelCardData:
         library_name="arrcoc",
         pipeline_tag=_TASK,
         base_model=record.base if record.base != TINY else None,
-        datasets=[name] if of_hub else None,
+        base_model_relation="adapter" if record.base != TINY else None,
+        datasets=[name] if revision else None,
         tags=["arrcoc", "visual-token-selection", "qwen3-vl"],
         model_name=repo.rpartition("/")[2],
         eval_results=results,

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from arrcoc_core.encoding import encode
-from arrcoc_core.identity import code_hash
+from arrcoc_core.experiment import Experiment
+from arrcoc_core.identity import IDENTITY_SECTIONS, code_hash
 from arrcoc_core.stored import load_experiment
 from training.model.files import CONFIG
 
@@ -36,7 +37,7 @@ class Record:
     """Id of the run."""
     fingerprint: str
     experiment: Mapping[str, Any]
-    """Every field, as experiment.json has it."""
+    """Its name, all that decides the result, and `hub`: notes, tags and machines are nobody else's business."""
     step: int
     """Optimizer steps up to here; `total_steps`: of the whole training."""
     total_steps: int
@@ -45,7 +46,7 @@ class Record:
     base_sha256: str
     """Of the base's parameters; "": not known."""
     dataset: str
-    """With its revision: name@commit."""
+    """With its revision: name@commit; of the synthetic set and of a folder the name alone."""
     summary: Mapping[str, float]
     """The last value of every metric."""
     curves: Mapping[str, Curve]
@@ -84,6 +85,17 @@ def load_record(run: Path, folder: Path) -> Record:
     return Record(**{**kept, "curves": curves, "pictures": pictures})
 
 
+def describe(experiment: Experiment, dataset: str) -> dict[str, Any]:
+    """The record's `experiment` and `dataset`, the latter from the pinned name.
+
+    Of a data set that is a folder on somebody's machine only the folder's own name is told.
+    """
+    plain = encode(experiment)
+    named = dataset if "@" in dataset else dataset.rstrip("/").rpartition("/")[2]
+    plain["data"]["dataset"] = named.partition("@")[0]
+    return {"experiment": {part: plain[part] for part in ("name", *IDENTITY_SECTIONS, "hub")}, "dataset": named}
+
+
 @lru_cache
 def own_code() -> str:
     """Hash of the code tree that runs here."""
@@ -102,12 +114,11 @@ def _described(run: Path, folder: Path) -> Record:
     return Record(
         run=run.name,
         fingerprint=resolved.fingerprint,
-        experiment=encode(resolved.experiment),
         step=last,
         total_steps=last,
         base_revision=str(config.get("base_revision", "")),
         base_sha256="",
-        dataset=resolved.experiment.data.dataset,
+        **describe(resolved.experiment, resolved.experiment.data.dataset),
         summary=summary,
         code=code,
         curves=curves,

@@ -117,8 +117,10 @@ def _ready(repo: str) -> tuple[str, str, str]:
         return "", f"{repo} still has {PLACEHOLDER} in it", "Write your own name there: HF_HUB_REPO_ID in .training."
     if not _REPO.fullmatch(repo):
         return "", f"{repo!r} is no repository's name", "Write it as owner/name."
-    from huggingface_hub import get_token
+    from huggingface_hub import constants, get_token
 
+    if constants.HF_HUB_OFFLINE:
+        return "", "HF_HUB_OFFLINE is set: the Hub is not to be asked for anything", "Unset HF_HUB_OFFLINE."
     token = get_token()
     if not token:
         job = "\nFor jobs in the cloud: arrcoc setup --copy-keys"
