@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from arrcoc_core.targets.local import log_path, read_json, read_lines
 if TYPE_CHECKING:
     from arrcoc_core.metrics import RunMetrics, Series
     from arrcoc_core.resolved import ResolvedExperiment
+    from arrcoc_core.syncing.state import Sync
 
 POLL_S = 0.15
 _LOOK_AFTER_SUPERVISOR_S = 1.0
@@ -257,6 +258,22 @@ class Run(InCloud, OnHub):
                 return
             elif not lines:
                 time.sleep(POLL_S)
+
+    def sync(
+        self,
+        *,
+        entity: str | None = None,
+        project: str | None = None,
+        on_progress: Callable[[Sync], None] = lambda _: None,
+    ) -> Sync:
+        """Upload to W&B what it does not have of this run, with its true steps, and return when all of it is there.
+
+        It may be interrupted and called again: no row is there twice. `entity` and `project` are where it was logged
+        to, else what `.training` says, where they are left out. RunError where it failed.
+        """
+        from arrcoc_core.syncing import sync_run
+
+        return sync_run(self, entity=entity, project=project, on_progress=on_progress)
 
     def events(self) -> list[Event]:
         """Everything that happened to it, oldest first; times in Unix seconds. See records.py for the kinds."""

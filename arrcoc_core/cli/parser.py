@@ -32,6 +32,7 @@ COMMANDS = {
     "queue": "queue:queue",
     "agent": "agent:agent",
     "upload": "upload:upload",
+    "sync": "sync:sync",
     "diff": "diff:diff",
     "costs": "costs:costs",
     "setup": "setup:setup",
@@ -178,6 +179,14 @@ def build_parser() -> argparse.ArgumentParser:
     shown = command.add_mutually_exclusive_group()
     shown.add_argument("--private", action="store_true", default=None, help="only its owner may see it")
     shown.add_argument("--public", dest="private", action="store_false", help="everybody may see it")
+    _json(command, "one JSON object a line")
+
+    command = add("sync", "upload runs that were logged offline to W&B, with their true steps")
+    action = command.add_argument("runs", metavar="RUN", nargs="*", help=RUN_HELP)
+    action.names_kind = "run"  # pyright: ignore[reportAttributeAccessIssue]
+    command.add_argument("--all", action="store_true", help="every run that was logged offline and is not there yet")
+    command.add_argument("--entity", help="default: where it was logged to, else WANDB_ENTITY, else your own")
+    command.add_argument("--project", help="default: where it was logged to, else WANDB_PROJECT")
     _json(command, "one JSON object a line")
 
     command = add("diff", "compare two experiments or runs: values that differ, results side by side")

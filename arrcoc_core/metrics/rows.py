@@ -131,6 +131,11 @@ def decode(batch: Batch, keys: Keys) -> tuple[Rows, list[int]]:
     return rows, others
 
 
+def history_of(batch: Batch) -> Ints:
+    """Which records of a batch are history rows: row i of `decode` is that record."""
+    return (_split(batch) if len(batch) >= MANY else _split_slowly(batch))[0]
+
+
 def _split_slowly(batch: Batch) -> tuple[Ints, Ints, list[int]]:
     history: list[int] = []
     message: list[int] = []

@@ -104,7 +104,9 @@ class Lines:
         for name, kind, count, last in self._state.run(
             "SELECT name, kind, count, last FROM metrics WHERE run = ? ORDER BY name, kind", run
         ):
-            held = found.setdefault(name, {"typeCounts": [], "monotonic": True, "previousValue": json.loads(last)})
+            held = found.setdefault(
+                name, {"typeCounts": [], "monotonic": True, "previousValue": _plain(json.loads(last))}
+            )
             held["typeCounts"].append({"type": kind, "count": count})
         return found
 

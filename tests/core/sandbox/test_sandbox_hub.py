@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import struct
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -186,6 +188,39 @@ def test_large_files_go_through_xet_where_it_is_installed(place: Place, with_xet
         place.signed_in("write", user="stranger").upload_file(
             path_or_fileobj=os.urandom(9000), path_in_repo="x.bin", repo_id=place.repository(private=True)
         )
+
+
+LOADING = """
+from datasets import load_dataset
+from transformers import AutoConfig
+print(AutoConfig.from_pretrained("sandbox/tiny-model", revision="v1").hidden_size)
+print(load_dataset("sandbox/rows", split="train")["q"][:])
+print(next(iter(load_dataset("sandbox/rows", split="train", streaming=True))))
+"""
+
+
+@pytest.mark.long
+def test_transformers_and_datasets_load_from_it(place: Place, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table({"q": ["a", "b"], "n": [1, 2]}), tmp_path / "rows.parquet")
+    place.api.create_repo("sandbox/tiny-model", private=True)
+    place.api.create_repo("sandbox/rows", repo_type="dataset", private=True)
+    config = b'{"model_type": "bert", "hidden_size": 24}'
+    place.api.upload_file(path_or_fileobj=config, path_in_repo="config.json", repo_id="sandbox/tiny-model")
+    place.api.create_tag("sandbox/tiny-model", tag="v1")
+    place.api.upload_file(
+        path_or_fileobj=tmp_path / "rows.parquet",
+        path_in_repo="data/train-00000-of-00001.parquet",
+        repo_id="sandbox/rows",
+        repo_type="dataset",
+    )
+    environment = {**os.environ, "HF_ENDPOINT": place.url, "HF_TOKEN": place.token, "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.splitlines() == ["24", "['a', 'b']", "{'q': 'a', 'n': 1}"], done.stderr
 
 
 def test_what_goes_wrong_is_said(place: Place) -> None:
