@@ -110,7 +110,8 @@ class CacheWriter:
         time = _dense(rows, "_timestamp", start)
         own = np.arange(rows.count, dtype=np.float64) + counted
         step = _dense(rows, STEP, _dense(rows, "_step", own)).astype(np.int64)
-        old = np.full(rows.count, not overwrite) if state.remote is None else self._outdated(step, time)
+        both = state.remote is not None and bool(state.segments)
+        old = self._outdated(step, time) if both else np.full(rows.count, not overwrite)
         changed: list[str] = []
         every = np.arange(rows.count)
         for name, (row, value) in {**rows.numbers, STEP: (every, step.astype(np.float64))}.items():
@@ -122,7 +123,7 @@ class CacheWriter:
                 changed.append(name)
         state.first_time = min(float(time.min()), state.first_time or np.inf)
         state.last_time = max(float(time.max()), state.last_time or 0.0)
-        skipped = old if state.remote is not None else np.zeros(rows.count, dtype=np.bool_)
+        skipped = old if both else np.zeros(rows.count, dtype=np.bool_)
         media = self._write_other_values(rows, step, time, files, skipped)
         return tuple(sorted(set(changed) - {STEP})), media
 

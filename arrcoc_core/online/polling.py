@@ -377,7 +377,7 @@ class _ServerThread(threading.Thread):
             if first and second:
                 self._batch = self._most = max(1, half)
             return first and second
-        elif error.scope == "invalid" and asks and runs[0].reader.refuse(asks[0]):
+        elif error.scope == "invalid" and asks and runs[0].reader.refuse(asks[0], error.message):
             runs[0].due = 0.0
         else:
             self._refused(runs, error)

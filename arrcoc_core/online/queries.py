@@ -5,6 +5,7 @@ asked by wandb's own clients too, so that a real server takes it (wandb 0.31):
 
     history(minStep, maxStep, samples)        its reader of history, one window of steps at a time; maxStep excluded
     historyTail, eventsTail, …LineCount       what it asks before it resumes a run (RunResumeStatus)
+    historyKeys                               its `lastStep`, where a server has no tail (RunHistoryKeys)
     events(samples)                           wandb/apis/public/runs.py:Run._full_history
     logLines(last), logLineCount              wandb/apis/public/console_logs.py
     files(names)                              wandb/apis/public/files.py
@@ -42,6 +43,8 @@ class Ask:
     window: Window
     cursor: int = -1
     """`_step` of the newest row that was there when this was asked."""
+    tail: bool = True
+    """The newest row's step from the tail; False: from the keys of the history, which are more to send."""
     card: bool = False
     """With its name, configuration and summary."""
     system: bool = False
@@ -52,14 +55,10 @@ class Ask:
     paged: bool = False
     after: str | None = None
 
-    @property
-    def extras(self) -> bool:
-        """Whether it asks for more than rows and how the run is."""
-        return self.system or self.events > 0 or self.lines > 0
-
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
+    tail: bool
     card: bool
     system: bool
     events: bool
@@ -69,7 +68,7 @@ class _Shape:
 
 def looks(asks: Sequence[Ask]) -> tuple[str, dict[str, Any]]:
     """(query, variables) of one request for all of them; the answer's keys are "a0", "a1", …"""
-    shapes = tuple(_Shape(ask.card, ask.system, ask.events > 0, ask.lines > 0, ask.paged) for ask in asks)
+    shapes = tuple(_shape(ask) for ask in asks)
     variables: dict[str, Any] = {}
     for i, ask in enumerate(asks):
         variables |= {
@@ -89,6 +88,10 @@ def looks(asks: Sequence[Ask]) -> tuple[str, dict[str, Any]]:
     return _looks(shapes), variables
 
 
+def _shape(ask: Ask) -> _Shape:
+    return _Shape(ask.tail, ask.card, ask.system, ask.events > 0, ask.lines > 0, ask.paged)
+
+
 @lru_cache(maxsize=256)
 def _looks(shapes: tuple[_Shape, ...]) -> str:
     declared: list[str] = []
@@ -98,7 +101,7 @@ def _looks(shapes: tuple[_Shape, ...]) -> str:
             f"$e{i}: String!, $p{i}: String!, $r{i}: String!, $min{i}: Int64!, $max{i}: Int64!, $n{i}: Int!"
         )
         parts = [
-            "state createdAt heartbeatAt historyLineCount historyTail",
+            f"state createdAt heartbeatAt historyLineCount {'historyTail' if shape.tail else 'historyKeys'}",
             f"history(minStep: $min{i}, maxStep: $max{i}, samples: $n{i})",
         ]
         if shape.card:

@@ -30,7 +30,15 @@ from arrcoc_core.metrics.index import RemoteEntry
 from arrcoc_core.online.addresses import RunPath
 from arrcoc_core.online.cards import LIVE, Card, card_of, load_card, save_card
 from arrcoc_core.online.console import Console
-from arrcoc_core.online.decoding import HistoryRow, as_columns, parse_events, parse_rows, seconds_of, tail_lines
+from arrcoc_core.online.decoding import (
+    HistoryRow,
+    as_columns,
+    parse_events,
+    parse_object,
+    parse_rows,
+    seconds_of,
+    tail_lines,
+)
 from arrcoc_core.online.queries import Ask, Window
 
 PAGE, CATCH_UP_PAGE = 1_000, 10_000
@@ -43,6 +51,13 @@ _HEARTBEAT_KEPT_S = 15.0
 _SYSTEM_S = 2.0
 _WHOLE_EVENTS = 5_000
 """Lines of system metrics that are asked for at most; a longer stream comes sampled, as W&B itself shows it."""
+_WORDS: Mapping[str, str] = {
+    "pages": "useImprovedPagination",
+    "tail": "historyTail",
+    "console": "logLine",
+    "system": "events",
+}
+"""Part of a question -> the word by which a server's error names it."""
 FILES = Path("files")
 """Below the run's folder: where pictures are kept."""
 
@@ -125,6 +140,7 @@ class Reader:
             self.path,
             Window(first, first + width, self._page),
             cursor=entry.cursor,
+            tail="tail" not in self._refused,
             card=self.card is None or self.card.config is None or now - self._card_at >= _CARD_S,
             system=system,
             events=_WHOLE_EVENTS if system and (entry.events_whole == 0 or self._whole_events) else 0,
@@ -133,27 +149,28 @@ class Reader:
             after=after,
         )
 
-    def refuse(self, ask: Ask) -> bool:
-        """The server does not know something of this question: leave the newest of its parts out from now on.
+    def refuse(self, ask: Ask, said: str) -> bool:
+        """The server does not know something of this question: leave that out from now on. `said`: its own words.
 
         False where nothing is left to leave out.
         """
-        for part, asked in (("pages", ask.paged), ("system", ask.system), ("console", ask.lines > 0)):
-            if asked:
-                self._refused.add(part)
-                return True
-        return False
+        asked = {"pages": ask.paged, "tail": ask.tail, "console": ask.lines > 0, "system": ask.system}
+        parts = [part for part, is_asked in asked.items() if is_asked]
+        named = [part for part in parts if _WORDS[part] in said]
+        self._refused |= {*(named or parts)[:1]}
+        return bool(parts)
 
     def take(self, ask: Ask, node: Mapping[str, Any], *, wait_s: float = 10.0) -> Look:
         """Writes what is new. MetricsError where it is no answer, or there is no room for it: nothing counts then."""
         rows = sorted(parse_rows(node.get("history") or ()), key=lambda row: row.step)
         tail = parse_rows(tail_lines(node.get("historyTail")))
+        last = tail[-1].step if tail else int(parse_object(node.get("historyKeys")).get("lastStep", -1))
         with disk_errors(self._cache):
             self._cache.mkdir(parents=True, exist_ok=True)
             with locked(self._cache, wait_s) as held:
                 if not held:
                     return Look(more=True)
-                return self._take(ask, node, rows, tail[-1].step if tail else -1)
+                return self._take(ask, node, rows, last)
 
     def _take(self, ask: Ask, node: Mapping[str, Any], rows: list[HistoryRow], tail: int) -> Look:
         created, run_state = str(node.get("createdAt") or ""), str(node.get("state") or "")

@@ -344,7 +344,7 @@ def read_once(connection: Connection, reader: Reader, *, patience_s: float | Non
         try:
             answer = connection.execute(*queries.looks([ask]), patience_s=patience_s)
         except CloudError as error:
-            if error.scope == "invalid" and reader.refuse(ask):
+            if error.scope == "invalid" and reader.refuse(ask, error.message):
                 continue
             raise
         project: dict[str, Any] | None = answer.get("a0")

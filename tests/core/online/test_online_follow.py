@@ -94,16 +94,16 @@ def test_files_are_read_at_once_while_a_server_is_slow_and_then_away(
     path = write_segment(local, rows(0, 2), finished=False)
     child.tell({"watch": str(local), "live": True})
     child.until(lambda line: line["run"] == str(local) and line.get("rows"))
-    box.set_scenario([Latency(seconds=3.0, method="ArrcocLooks", times=1), NoNetwork(service="wandb", times=None)])
+    box.set_scenario([Latency(seconds=4.0, method="ArrcocLooks")])
     late: list[float] = []
     for i in range(2, 12):
         began = time.monotonic()
         write_segment(local, rows(0, i + 1), finished=False)
         child.until(lambda line, i=i: line["run"] == str(local) and line.get("steps") == i + 1)
         late.append(time.monotonic() - began)
-        time.sleep(0.3)
     assert path.exists()
-    assert sorted(late)[len(late) // 2] < 1.0
+    assert sorted(late)[len(late) // 2] < 2.0, late  # every look at the server takes twice as long
+    box.set_scenario([NoNetwork(service="wandb")])
     line = child.until(lambda line: line["run"] == str(run.directory) and line.get("offline"))
     assert line["behind_s"] > 3
     assert "cannot be reached" in line["offline"]

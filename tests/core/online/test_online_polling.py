@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 import threading
@@ -159,16 +160,14 @@ def test_what_has_ended_is_left_alone_and_what_nobody_sees_is_looked_at_seldom(
     ended.rows(rows(0, 3))
     ended.end()
     folder = one.watch(ended)
-    one.until(lambda: any(line.get("done") for line in one.of(folder)))
-    time.sleep(3 * QUICK.last_look_s)
-    counted = one.poller.looks
-    time.sleep(0.3)
-    assert one.poller.looks == counted == 2  # and one more, for what came with its end
+    one.until(lambda: one.poller.looks == 2)  # one more than the one that saw its end, for what came with that
+    time.sleep(0.4)
+    assert one.poller.looks == 2
+    assert any(line.get("done") for line in one.of(folder))
+    began = time.monotonic()
     one.watch(hidden, visible=False)
-    one.until(lambda: one.poller.looks > counted)
-    counted = one.poller.looks
-    time.sleep(1.2)
-    assert 1 <= one.poller.looks - counted <= 3
+    one.until(lambda: one.poller.looks == 5)
+    assert time.monotonic() - began > 2 * QUICK.hidden_s * 0.7
     one.watch(seen)
     counted = one.poller.looks
     one.until(lambda: one.poller.looks - counted > 15, 10)
@@ -257,26 +256,26 @@ def test_a_server_that_names_a_time_is_left_alone_until_then(
     one = watching()
     folder = one.watch(run)
     one.until(lambda: one.poller.looks > 2)
+    before = len(box.requests())
     box.set_scenario([RateLimited(method="ArrcocLooks", times=1, retry_after_s=2)])
     one.until(lambda: box.box.faults.all()[0][1] == 1)
-    sent = one.poller.requests
     run.rows(rows(0, 4))
-    time.sleep(1.2)
-    assert one.poller.requests == sent
-    one.until(lambda: losses(folder) == wanted(4), 10)
+    one.until(lambda: losses(folder) == wanted(4))
+    asked = [row["at"] for row in box.requests()[before:] if row["method"] == "ArrcocLooks"]
+    assert max(after - before for before, after in itertools.pairwise(asked)) > 1.9
 
 
 def test_a_quota_that_runs_low_is_spread_over_what_is_left_of_its_window(
     box: Sandbox, write: Write, watching: Callable[..., Watching]
 ) -> None:
-    """20 requests in 2 s are allowed: asked for every 0.02 s, nothing is refused, and looks go on to the end."""
+    """20 requests in 2 s are allowed. Asked for every 0.02 s, nothing is refused, and looks go on to the end."""
     run = write()
     box.set_scenario([RequestQuota(limit=20, per_s=2.0, service="wandb")])
     one = watching()
     folder = one.watch(run)
     began = time.monotonic()
-    one.until(lambda: time.monotonic() - began > 3.0)
-    assert 10 <= one.poller.looks <= 45
+    one.until(lambda: one.poller.looks > 35)
+    assert time.monotonic() - began > 1.9
     assert not any(line.get("offline") for line in one.of(folder))
 
 
@@ -331,33 +330,43 @@ def test_a_server_that_takes_no_large_request_is_asked_in_smaller_ones(
     assert not any("error" in line for line in one.lines)
     sent, looked = one.poller.requests, one.poller.looks
     one.until(lambda: one.poller.looks > looked + 150)
-    assert (one.poller.requests - sent) <= 0.4 * (one.poller.looks - looked)
+    assert (one.poller.requests - sent) <= 0.6 * (one.poller.looks - looked)
 
 
-def test_a_server_without_pages_of_console_lines_gives_the_end_of_the_log(
-    write: Write, watching: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("unknown", ["useImprovedPagination", "historyTail", "eventsTail", "logLines"])
+def test_what_an_older_server_does_not_know_is_not_asked_for(
+    write: Write, watching: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch, unknown: str
 ) -> None:
-    """Older than 0.77. The sandbox is a newer one: what it does not know any more is refused in front of it."""
+    """The sandbox is a newer one: what an older one does not know is refused in front of it, by W&B's words."""
     import requests
 
     post = requests.Session.post
 
     def older(self: requests.Session, url: str, **more: Any) -> requests.Response:
-        if "useImprovedPagination" not in more["json"].get("query", ""):
+        if unknown not in more["json"].get("query", ""):
             return post(self, url, **more)
         refused = requests.Response()
         refused.status_code = 400
-        refused._content = b'{"errors": [{"message": "Unknown argument \\"useImprovedPagination\\""}]}'
+        refused._content = f'{{"errors": [{{"message": "Cannot query field {unknown}"}}]}}'.encode()
         return refused
 
     monkeypatch.setattr(requests.Session, "post", older)
     run = write()
     run.lines([f"line {i}" for i in range(30)])
+    run.system([{"_timestamp": 1.0, "system.cpu": 2.0}])
     run.rows(rows(0, 2))
+    run.rows([{"_step": 50_000, "trainer/step": 2, "loss": 1 / 3}])
     one = watching()
     folder = one.watch(run, console=True, system=True)
-    one.until(lambda: len(open_metrics(folder, refresh=False).console()) == 30)
-    assert losses(folder) == wanted(2)
+    metrics = open_metrics(folder, refresh=False)
+
+    def came() -> bool:
+        metrics.refresh()
+        lines, samples = len(metrics.console()), len(metrics.system("cpu"))
+        return (lines, samples) == (30 * (unknown != "logLines"), 1 * (unknown != "eventsTail"))
+
+    one.until(lambda: losses(folder) == wanted(3) and came())
+    assert not any("error" in line for line in one.of(folder))
 
 
 def test_the_newest_pictures_come_by_themselves_and_others_when_they_are_asked_for(
@@ -405,11 +414,10 @@ def test_a_busy_server_is_asked_less_and_less(box: Sandbox, write: Write, watchi
     folder = one.watch(run)
     one.until(lambda: one.poller.looks > 2)
     box.set_scenario([Unavailable(method="ArrcocLooks", times=None)])
-    sent = one.poller.requests
-    time.sleep(1.5)
-    assert 4 <= one.poller.requests - sent <= 40  # every 0.02 s it would have been 75
-    assert one.poller.behind()[0]["behind_s"] > 1
+    sent, began = one.poller.requests, time.monotonic()
+    one.until(lambda: one.poller.requests - sent >= 12)
+    assert time.monotonic() - began > 0.8  # every 0.02 s, twelve would have come in a quarter of a second
+    assert one.poller.behind()[0]["behind_s"] > QUICK.behind_after_s
     run.rows(rows(0, 2))
     box.set_scenario([])
-    one.until(lambda: losses(folder) == wanted(2))
-    assert one.poller.behind() == []
+    one.until(lambda: losses(folder) == wanted(2) and one.poller.behind() == [])
