@@ -11,6 +11,7 @@ an attempt ends decides what follows:
     result complete                        the run has succeeded
     a stop was asked for                   the run is cancelled
     exit 2, wrong configuration            the run has failed: trying again cannot help
+    exit 77, stopped at W&B                the run is cancelled
     exit 75, or killed from outside,       preempted: resumed at once, from the preemption budget, when a newer
     or its machine taken away              checkpoint was committed since the last attempt ended; without any progress
                                            it is a failure, so that a run that dies on arrival does not do so for ever
@@ -43,7 +44,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from arrcoc_core.formatting import duration, money
-from arrcoc_core.observing import EXIT_CONFIG, EXIT_STOPPED, EXIT_TAKEN, Observation, Preparation, describe
+from arrcoc_core.observing import (
+    EXIT_CANCELLED,
+    EXIT_CONFIG,
+    EXIT_STOPPED,
+    EXIT_TAKEN,
+    Observation,
+    Preparation,
+    describe,
+)
 from arrcoc_core.records import AttemptRecord, AttemptState, Budget, Event, RunRecord, RunState, Stop
 
 GRACE_S = 30.0
@@ -211,6 +220,8 @@ def _after_end(run: RunRecord, attempt: AttemptRecord, seen: Observation, now: f
         return _finish(run, attempt, seen, now, "cancelled", how, run.verdict, run.cause, run.remedy)
     if seen.scope == "stopped":
         return _finish(run, attempt, seen, now, "cancelled", how, seen.verdict or "cancelled", seen.reason)
+    if seen.exit_code == EXIT_CANCELLED:
+        return _finish(run, attempt, seen, now, "cancelled", how, "cancelled", how)
     if seen.exit_code == EXIT_CONFIG:
         return _finish(run, attempt, seen, now, "failed", how, "failed", how)
     if seen.scope in HOPELESS or (seen.scope == "auth" and attempt.n == 1):

@@ -12,6 +12,9 @@ EXIT_STOPPED = 75
 EXIT_TAKEN = 76
 """Another job trains this attempt, or a later one: this one has done nothing."""
 
+EXIT_CANCELLED = 77
+"""Stopped for good, after a checkpoint, by somebody on the run's page at W&B."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -73,6 +76,8 @@ def describe(seen: Observation) -> str:
         return "it was gone, without having said why"
     if seen.exit_code == EXIT_STOPPED:
         return "stopped after a checkpoint"
+    if seen.exit_code == EXIT_CANCELLED:
+        return "stopped on its page at W&B, after a checkpoint"
     if seen.exit_code < 0:
         return f"killed by {_signal_name(-seen.exit_code)}"
     if seen.exit_code == 0:

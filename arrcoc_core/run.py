@@ -203,6 +203,11 @@ class Run(InCloud, OnHub):
         low, high = self.estimate_s
         return math.sqrt(low * high) or None
 
+    @property
+    def wandb_url(self) -> str:
+        """Its page at W&B; "" as long as it has not logged online."""
+        return str((read_json(self.directory / "wandb.json") or {}).get("url") or "")
+
     # What can be done with it
 
     def refresh(self) -> Run:
@@ -299,6 +304,7 @@ class Run(InCloud, OnHub):
             "sweep": self.sweep,
             "directory": str(self.directory),
             "hub_url": self.hub_url,
+            "wandb_url": self.wandb_url,
             **self._cloud_json(),
         }
 

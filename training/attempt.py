@@ -21,9 +21,10 @@ from arrcoc_core.cloud.objects import Objects
 from arrcoc_core.errors import ArrcocError
 from training.cost import Cost
 from training.progress import utc_now
+from training.signals import CANCELLED_EXIT_CODE
 
 DUPLICATE_EXIT_CODE = 76
-_FINAL = (0, 1, 2)  # exit codes after which an attempt is over
+_FINAL = (0, 1, 2, CANCELLED_EXIT_CODE)  # exit codes after which an attempt is over
 
 
 class DuplicateError(ArrcocError):

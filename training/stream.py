@@ -1,7 +1,7 @@
 """What a run leaves on a machine that may be taken away, streamed to its folder in Cloud Storage while it trains.
 
     stream/<path>/<offset>   the new bytes of files that grow: wandb/*/*.wandb and logs/attempt-<n>.log
-    files/<path>             small files, replaced whole: progress, summary and upload.json, result/**, wandb's media
+    files/<path>             small files, replaced whole: progress, summary, upload and wandb.json, result/**, media
     files/stream.json        {"ends": {path: bytes that are there}}, written after the parts it counts
 
 Parts are written once and never change, each where the one before it ends; the pulling half
@@ -28,7 +28,7 @@ from arrcoc_core.errors import CloudError
 PROGRESS = "progress.json"
 INDEX = "files/stream.json"
 _DONE = "result/DONE"
-_WHOLE = (PROGRESS, "summary.json", "upload.json")
+_WHOLE = (PROGRESS, "summary.json", "upload.json", "wandb.json")
 _SMALL = (*_WHOLE, "result/**/*", "wandb/*run-*/files/media/**/*", "wandb/*run-*/files/*.json")
 _GROWING = ("wandb/*run-*/*.wandb", "logs/attempt-*.log")
 _LARGEST_PART = 8 * 1024**2

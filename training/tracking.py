@@ -1,11 +1,18 @@
 """Metrics and pictures through wandb, one row a step, keyed by `trainer/step`.
 
-Offline is the default: the growing `.wandb` file beside the run is the local store that the app, the command line and
-scripts read. A kill swallows what wandb had not written yet. So a checkpoint carries the rows logged since the
-checkpoint before it, and those of the last minute besides; a resumed run logs them again in its own segment, and the
-reader, which keeps the last row of each step, finds every step once and none missing. Where the file is on a machine
-that may be taken away, rows count as written only once they were streamed to a safe place: STREAMED then names a file
-whose modification time says up to when that is so.
+In every mode the growing `.wandb` file beside the run is the local store that the app, the command line and scripts
+read. A kill swallows what wandb had not written yet. So a checkpoint carries the rows logged since the checkpoint
+before it, and those of the last minute besides; a resumed run logs them again in its own segment, and the reader, which
+keeps the last row of each step, finds every step once and none missing. Where the file is on a machine that may be
+taken away, rows count as written only once they were streamed to a safe place: STREAMED then names a file whose
+modification time says up to when that is so.
+
+Online (WANDB_MODE=online) the rows go to the W&B server as well, a second after they were logged, and a resumed run
+goes on with the same run there. A kill swallows what the server had not got, so the rows of the last ten minutes are
+logged again: an outage of that length costs nothing. W&B never costs a run: where it cannot be reached, or does not
+take the key, when an attempt starts, that attempt logs offline, and `wandb.json` beside the run says why (`arrcoc sync`
+uploads it later); where it fails later, wandb tries again for as long as the run lasts; and the end waits for it only
+so long. Stopped on its page at W&B, a run ends as if it were cancelled here: after the step, with a checkpoint.
 """
 
 from __future__ import annotations
@@ -13,11 +20,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from training.progress import replace_json, utc_now
 
 if TYPE_CHECKING:
     import wandb
@@ -25,7 +35,14 @@ if TYPE_CHECKING:
 
 STEP = "trainer/step"
 STREAMED = "ARRCOC_STREAMED"
+PLACE = "wandb.json"
+"""Beside a run that was to log online: {"mode", "url", "server", "entity", "project", "id", "note", "at"}."""
 _KEPT_FOR_S = 60.0  # far longer than wandb takes to write a row, also on a crowded machine
+_KEPT_ONLINE_S = 600.0  # the longest outage of a W&B server that a killed run survives whole
+_INIT_S = "30"  # how long the start of an attempt waits for the server, unless WANDB_INIT_TIMEOUT says it
+_FINISH_S = 120.0  # how long the end of a training waits for the server to have everything
+_RETRIES = 1_000_000  # wandb gives up on a server after some minutes; the run may still last for days
+_LONGEST_PAUSE_S = 10.0  # between two of them
 
 # The supervisor sets these too; set here, the trainer works alone. A value that is already there stays.
 _ENVIRONMENT = {
@@ -35,6 +52,8 @@ _ENVIRONMENT = {
     "WANDB_BASE_URL": "https://api.wandb.ai",
     # Seconds between two writes of the .wandb file; wandb's own 15 s would make a live chart impossible.
     "WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "0.1",
+    # Seconds between two uploads of rows; whole ones, so this is the shortest.
+    "WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "1",
     "WANDB_SILENT": "true",
 }
 
@@ -67,25 +86,42 @@ class Row:
 class Tracker:
     """A wandb run and the rows that the next checkpoint has to carry. Rows are logged in the order of their steps."""
 
-    def __init__(self, run_id: str, directory: Path, config: Mapping[str, Any]) -> None:
-        """Start the segment of this attempt in `directory`/wandb. Takes about a second."""
+    def __init__(
+        self,
+        run_id: str,
+        directory: Path,
+        config: Mapping[str, Any],
+        *,
+        say: Callable[[str], None] = print,
+        stopped: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start the segment of this attempt in `directory`/wandb. Takes about a second; online, at most _INIT_S more.
+
+        `stopped` is called, in a thread, when somebody stops the run on its page at W&B.
+        """
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         os.environ.setdefault("WANDB_DIR", str(directory))
-        import wandb
-
-        online = os.environ["WANDB_MODE"] == "online"
-        self._run: wandb.Run = wandb.init(
-            id=run_id,
-            name=run_id,
-            config=dict(config),
-            resume="allow" if online else None,
-            settings=wandb.Settings(disable_git=True, save_code=False, console="wrap", x_stats_sampling_interval=5.0),
-        )
+        self.online = os.environ["WANDB_MODE"] == "online"
+        if self.online:
+            run, why = _start_online(run_id, config, stopped)
+            if run is None:
+                self.online = False
+                say(f"not logging to W&B: {why}; this attempt logs beside the run, arrcoc sync {run_id} uploads it")
+            self._run: wandb.Run = run or _start(run_id, config, mode="offline")
+            _tell(directory, self._run, self.online, why)
+        else:
+            self._run = _start(run_id, config)
         self._run.define_metric(STEP)
         self._run.define_metric("*", step_metric=STEP)
+        self._say = say
         self._unsaved: list[Row] = []
         self._saved: list[Row] = []
+
+    @property
+    def url(self) -> str:
+        """The run's page at W&B; "" where this attempt logs offline."""
+        return str(self._run.url or "") if self.online else ""
 
     def log(self, row: Row) -> None:
         self._send(row)
@@ -99,7 +135,7 @@ class Tracker:
 
     def rows_to_save(self) -> list[Row]:
         """What a checkpoint written now has to carry, oldest first."""
-        horizon = _written_until() - _KEPT_FOR_S
+        horizon = _written_until() - (_KEPT_ONLINE_S if self.online else _KEPT_FOR_S)
         return [row for row in self._saved if row.logged_at >= horizon] + self._unsaved
 
     def mark_saved(self, rows: Sequence[Row]) -> None:
@@ -107,9 +143,13 @@ class Tracker:
         saved = {id(row) for row in rows}
         self._saved, self._unsaved = list(rows), [row for row in self._unsaved if id(row) not in saved]
 
-    def finish(self, summary: Mapping[str, float], exit_code: int) -> None:
+    def finish(self, summary: Mapping[str, float], exit_code: int, *, within_s: float = _FINISH_S) -> None:
+        """Close the segment. Online, that waits until the server has everything, but no longer than `within_s`."""
         self._run.summary.update(dict(summary))
-        self._run.finish(exit_code=exit_code)
+        if not self.online:
+            self._run.finish(exit_code=exit_code)
+        elif not _finished(self._run, exit_code, within_s):
+            self._say(f"W&B has not got everything in {within_s:.0f} s: arrcoc sync uploads the rest")
 
     def _send(self, row: Row) -> None:
         import wandb
@@ -126,6 +166,8 @@ class Tracker:
 class NoTracker:
     """For the ranks other than the first: rows go nowhere."""
 
+    url = ""
+
     def log(self, row: Row) -> None:
         """Nothing to do."""
 
@@ -138,8 +180,105 @@ class NoTracker:
     def mark_saved(self, rows: Sequence[Row]) -> None:
         """Nothing to do."""
 
-    def finish(self, summary: Mapping[str, float], exit_code: int) -> None:
+    def finish(self, summary: Mapping[str, float], exit_code: int, *, within_s: float = 0.0) -> None:
         """Nothing to do."""
+
+
+def _start(run_id: str, config: Mapping[str, Any], *, mode: Any = None, resume: Any = None, **settings: Any) -> Any:
+    """A wandb run: this attempt's segment of `run_id`."""
+    import wandb
+
+    return wandb.init(
+        id=run_id,
+        name=run_id,
+        config=dict(config),
+        mode=mode,
+        resume=resume,
+        settings=wandb.Settings(
+            disable_git=True, save_code=False, console="wrap", x_stats_sampling_interval=5.0, **settings
+        ),
+    )
+
+
+def _start_online(run_id: str, config: Mapping[str, Any], stopped: Callable[[], None]) -> tuple[Any, str]:
+    """The run at the server, or None and why not."""
+    import wandb
+    from wandb.sdk.lib import wbauth
+
+    server = os.environ["WANDB_BASE_URL"]
+    patience = os.environ.setdefault("WANDB_INIT_TIMEOUT", _INIT_S)
+    try:
+        # Without a key `wandb.init` would ask whoever sits at the terminal for one, and wait.
+        if wbauth.authenticate_session(host=server, source="arrcoc", prompt=False) is None:
+            return None, f"there is no key for {server}"
+        run = _start(
+            run_id,
+            config,
+            resume="allow",
+            init_timeout=float(patience),
+            stop_fn=stopped,
+            x_file_stream_retry_max=_RETRIES,
+            x_file_stream_retry_wait_max_seconds=_LONGEST_PAUSE_S,
+            x_file_transfer_retry_max=_RETRIES,
+            x_file_transfer_retry_wait_max_seconds=_LONGEST_PAUSE_S,
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason not to train
+        del os.environ["WANDB_INIT_TIMEOUT"]  # an offline start waits for nobody but this machine, however busy it is
+        wandb.teardown()  # its service still holds the run's id
+        return None, f"{server}: {' '.join(str(error).split())[:300]}"
+    return run, ""
+
+
+def _tell(directory: Path, run: Any, online: bool, why: str) -> None:
+    """Leave where the run is at W&B, for whoever shows it. An attempt that logs offline keeps what is known of it."""
+    try:
+        known = json.loads((directory / PLACE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    place = {"url": run.url, "entity": run.entity, "project": run.project} if online else {}
+    replace_json(
+        directory / PLACE,
+        {
+            "url": "",
+            "entity": "",
+            "project": "",
+            **known,
+            **place,
+            "mode": "online" if online else "offline",
+            "server": os.environ["WANDB_BASE_URL"],
+            "id": run.id,
+            "note": why,
+            "at": utc_now(),
+        },
+    )
+
+
+def _finished(run: Any, exit_code: int, within_s: float) -> bool:
+    """Finish an online run; False when the server did not get everything in that time.
+
+    Then wandb's service, which would go on trying, is ended. What it had not sent is in the `.wandb` file, which it
+    writes ten times a second.
+    """
+    errors: list[Exception] = []
+
+    def finish() -> None:
+        try:
+            run.finish(exit_code=exit_code)
+        except Exception as error:  # noqa: BLE001 - its service was ended below, or ended by itself
+            errors.append(error)
+
+    thread = threading.Thread(target=finish, name="wandb finish", daemon=True)
+    thread.start()
+    thread.join(within_s)
+    if not thread.is_alive():
+        return not errors
+    import psutil
+
+    for child in psutil.Process().children():
+        if child.name() == "wandb-core":
+            child.kill()
+    thread.join(5.0)
+    return False
 
 
 def _written_until() -> float:

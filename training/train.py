@@ -16,7 +16,7 @@ exactly as if it had never stopped.
 Left in RUN: progress.json and summary.json while it runs, checkpoints/, wandb/, and in the end result/ with the
 selector, which then goes to the Hub where that is asked for (training/hub/). Exit codes: 0 done; 1 an error; 2 the
 configuration cannot work here; 75 stopped by SIGTERM or SIGINT after a checkpoint (start it again to go on); 76 in the
-cloud, when another job trains this attempt.
+cloud, when another job trains this attempt; 77 stopped for good on its page at W&B, after a checkpoint.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ from training.progress import Clock, Story, duration
 from training.ranks import end_with_parent, run_ranks
 from training.results import Results, leave_exit_code, result_place
 from training.saving import Saver
-from training.signals import STOPPED_EXIT_CODE, StopRequest
+from training.signals import StopRequest
 from training.tracking import NoTracker, Row, Tracker
 
 if TYPE_CHECKING:
     import torch
 
+LAST_ROWS_S = 10.0  # how long a stopped trainer waits for W&B to have every row; a machine may be about to go
 MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
 
 
@@ -114,7 +115,12 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     run_id = os.environ.get("ARRCOC_RUN_ID", directory.name)
     attempt = os.environ.get("ARRCOC_ATTEMPT", "1")
     story.say(f"run {run_id}, attempt {attempt}: {experiment.name}, configuration {resolved.fingerprint}")
-    tracker = Tracker(run_id, directory, encode(experiment)) if world.rank == 0 else NoTracker()
+    tracker = NoTracker()
+    if world.rank == 0:
+        config = encode(experiment)
+        tracker = Tracker(run_id, directory, config, say=story.say, stopped=lambda: stop.cancel("its page at W&B"))
+        if tracker.url:
+            story.say(f"logging to {tracker.url}")
 
     # Where: the device, and what was saved by an attempt before this one.
     import torch
@@ -285,12 +291,13 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             if stop.seconds_left > 2 * saver.write_s:
                 checkpoint(step - 1)
             whole = saver.wait(stop.seconds_left)
-            story.say(f"stopped by {stop.name} after step {step - 1}; start it again to go on")
+            onward = "for good" if stop.for_good else "start it again to go on"
+            story.say(f"stopped by {stop.name} after step {step - 1}; {onward}")
             if not whole or saver.newest < step - 1:
                 story.say("there was no time for a last checkpoint: the one before it is where it goes on")
-            tracker.finish(summary, STOPPED_EXIT_CODE)
+            tracker.finish(summary, stop.exit_code, within_s=min(LAST_ROWS_S, stop.seconds_left))
             leave_world(world)
-            return STOPPED_EXIT_CODE
+            return stop.exit_code
         began = time.perf_counter()
         learning_rate = scheduler.get_last_lr()[0]
         torch.manual_seed(noise_seed(training.seed, step, world.rank))

@@ -27,7 +27,7 @@ _LOCK = ".mirror.lock"
 _FILES, _STREAM = "files/", "stream/"
 _INDEX = "stream.json"
 _DONE = "result/DONE"
-_WHOLE_NAMES = ("progress.json", "summary.json", "upload.json")
+_WHOLE_NAMES = ("progress.json", "summary.json", "upload.json", "wandb.json")
 _FOLDERS = ("wandb", "logs", "result")
 
 
