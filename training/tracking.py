@@ -17,6 +17,7 @@ so long. Stopped on its page at W&B, a run ends as if it were cancelled here: af
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.progress import replace_json, utc_now
+from training.signals import STOPPED_EXIT_CODE
 
 if TYPE_CHECKING:
     import wandb
@@ -146,6 +148,8 @@ class Tracker:
     def finish(self, summary: Mapping[str, float], exit_code: int, *, within_s: float = _FINISH_S) -> None:
         """Close the segment. Online, that waits until the server has everything, but no longer than `within_s`."""
         self._run.summary.update(dict(summary))
+        if self.online and exit_code == STOPPED_EXIT_CODE:
+            self._run.mark_preempting()  # its page then says that it was interrupted, not that it failed
         if not self.online:
             self._run.finish(exit_code=exit_code)
         elif not _finished(self._run, exit_code, within_s):
@@ -273,11 +277,14 @@ def _finished(run: Any, exit_code: int, within_s: float) -> bool:
     if not thread.is_alive():
         return not errors
     import psutil
+    import wandb
 
     for child in psutil.Process().children():
         if child.name() == "wandb-core":
             child.kill()
-    thread.join(5.0)
+            child.wait()
+    with contextlib.suppress(OSError):  # it says goodbye to the service, which is gone; and not again at the exit
+        wandb.teardown()
     return False
 
 

@@ -67,7 +67,7 @@ from training.tracking import NoTracker, Row, Tracker
 if TYPE_CHECKING:
     import torch
 
-LAST_ROWS_S = 10.0  # how long a stopped trainer waits for W&B to have every row; a machine may be about to go
+LAST_ROWS_S = 6.0  # how long a stopped trainer waits for W&B to have every row; a machine may be about to go
 MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
 
 
