@@ -1,4 +1,4 @@
-"""What setup lets a person choose: the project, and the region by its prices and granted quota.
+"""What setup lets a person choose: the project, the region by its prices and granted quota, and their name on the Hub.
 
 On a terminal it asks; `--list` gives a form the same choices as JSON lines.
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cli.asking import ask
-from arrcoc_core.cli.terminal import say, say_line, table
-from arrcoc_core.errors import ConfigError, SettingsError
+from arrcoc_core.cli.terminal import confirm, say, say_line, table
+from arrcoc_core.errors import CloudError, ConfigError, SettingsError
 from arrcoc_core.formatting import UNKNOWN, money
 
 if TYPE_CHECKING:
@@ -21,16 +21,22 @@ _REGIONS_SHOWN = 12
 
 
 def chosen(settings: Settings, root: Path, asks: bool) -> Settings:
-    """The settings with a project and a region; asked for where they are not set and somebody can answer."""
+    """The settings with a project and a region; asked for where they are not set and somebody can answer.
+
+    Without a project there has to be something else to set up: W&B, or a repository on the Hub.
+    """
     from arrcoc_core.infra.preconditions import no_project
+    from arrcoc_core.infra.world import has_others
 
     fresh = not settings.get("GCP_PROJECT_ID")
     if not asks:
-        if fresh:
+        if fresh and not has_others(settings):
             raise no_project()
         return settings
     if fresh:
-        settings = with_values(settings, {"GCP_PROJECT_ID": _ask_project(settings)})
+        settings = with_values(settings, {"GCP_PROJECT_ID": _ask_project(settings, needed=not has_others(settings))})
+        if not settings.get("GCP_PROJECT_ID"):
+            return settings
     if fresh or settings.source("GCP_ROOT_RESOURCE_REGION").kind == "default":
         settings = with_values(settings, {"GCP_ROOT_RESOURCE_REGION": _ask_region(settings, root)})
     return settings
@@ -62,14 +68,41 @@ def list_choices(what: str, settings: Settings) -> int:
     return 0
 
 
-def _ask_project(settings: Settings) -> str:
+def hub_name(settings: Settings, *, asks: bool, yes: bool) -> dict[str, str]:
+    """HF_HUB_REPO_ID with the account's own name, where YOUR_USERNAME was left in it and that is wanted."""
+    from arrcoc_core.accounts.hub_account import who
+    from arrcoc_core.errors import ArrcocError
+    from arrcoc_core.infra.hub_rows import is_placeholder, real_name
+
+    if not is_placeholder(settings) or not (asks or yes):
+        return {}
+    try:
+        name = real_name(settings, who(settings))
+    except ArrcocError:
+        return {}  # the account's row says what is wrong
+    if asks and not confirm(f"HF_HUB_REPO_ID is {settings.get('HF_HUB_REPO_ID')}: make it {name}?"):
+        return {}
+    return {"HF_HUB_REPO_ID": name}
+
+
+def _ask_project(settings: Settings, *, needed: bool) -> str:
+    """What is typed; "" only where it is not `needed`, because there is something else to set up."""
     from arrcoc_core.settings_writer import check_setting
 
-    known = _projects(settings)
+    try:
+        known = _projects(settings)
+    except CloudError as error:
+        if needed:
+            raise
+        say(f"Google Cloud: {error.message} Without a project, runs stay on this machine.")
+        return ""
     if known:
         say(table(("project", "name"), [(one["value"], one["title"]) for one in known]))
+    question = "Google Cloud project" if needed else "Google Cloud project (none: an empty line)"
     while True:
-        typed = ask("Google Cloud project", known[0]["value"] if len(known) == 1 else "")
+        typed = ask(question, known[0]["value"] if len(known) == 1 and needed else "")
+        if not typed and not needed:
+            return ""
         try:
             check_setting("GCP_PROJECT_ID", typed)
         except SettingsError as error:
@@ -126,7 +159,6 @@ def _count(limit: int | None) -> str:
 def _projects(settings: Settings) -> list[dict[str, Any]]:
     """The projects that the account may see; none where that cannot be found out."""
     from arrcoc_core.cloud.clients import Cloud
-    from arrcoc_core.errors import CloudError
     from arrcoc_core.infra.resource import listed
 
     try:
@@ -140,7 +172,6 @@ def _projects(settings: Settings) -> list[dict[str, Any]]:
 
 def _region_rows(settings: Settings, root: Path) -> list[Any]:
     from arrcoc_core.cloud.clients import Cloud
-    from arrcoc_core.errors import CloudError
     from arrcoc_core.infra.needs import gpu_needs
     from arrcoc_core.infra.quotas import read_quotas
     from arrcoc_core.infra.tables import DEFAULT_GPUS, region_rows

@@ -30,11 +30,11 @@ Ask = Callable[["World"], Sequence[Any]]
 
 def infra(arguments: argparse.Namespace) -> int:
     from arrcoc_core.infra.preconditions import no_project
-    from arrcoc_core.infra.world import World
+    from arrcoc_core.infra.world import World, has_others
     from arrcoc_core.settings import find_root, load_settings
 
     settings = load_settings(find_root())
-    if not settings.get("GCP_PROJECT_ID"):
+    if not settings.get("GCP_PROJECT_ID") and (arguments.request or not has_others(settings)):
         raise no_project()
     world = World.of(settings, request_quota=False, contact=arguments.contact or "")
     if arguments.request:
@@ -49,11 +49,12 @@ def _look(world: World, as_json: bool) -> int:
     problem = first_problem(world)
     if problem is not None:  # nothing below could be asked for
         return refused(problem, as_json=as_json)
-    parts = [
+    of_google = [
         _Part("quotas", "Quotas", _quotas, _quota_table, as_json),
         _Part("costs", "Cost of keeping", _costs, _cost_table, as_json),
         _Part("jobs", "Jobs of ours", _jobs, _job_table, as_json),
     ]
+    parts = of_google if world.on_google else []
 
     def below() -> list[str]:
         return [line for part in parts for line in part.lines()]

@@ -1,7 +1,8 @@
-"""`arrcoc setup`: everything in the cloud that training needs, made where it is missing.
+"""`arrcoc setup`: everything that training needs in the cloud, at W&B and on the Hub, made where it is missing.
 
 Asks for project and region where `.training` has none, for each key before it is copied, and once before anything is
-made. `--yes` makes without asking what is free and can be taken back; `--json` never asks.
+made. `--yes` makes without asking what is free and can be taken back; `--json` never asks. Without a Google Cloud
+project it sets up W&B and the Hub alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.cli.asking import can_ask, refused, repair, show_problem
-from arrcoc_core.cli.choosing import check_region, chosen, list_choices, with_values
+from arrcoc_core.cli.choosing import check_region, chosen, hub_name, list_choices, with_values
 from arrcoc_core.cli.live_rows import LiveRows
 from arrcoc_core.cli.terminal import confirm, say, say_line
 from arrcoc_core.formatting import plural
@@ -30,6 +31,8 @@ _REPAIRS = 3
 
 WRITTEN = ("GCP_PROJECT_ID", "GCP_ROOT_RESOURCE_REGION")
 """Settings that setup asks a person for where they stand nowhere, and writes."""
+PUT_RIGHT = ("HF_HUB_REPO_ID",)
+"""Settings that it writes only where it puts them right."""
 
 
 def setup(arguments: argparse.Namespace) -> int:
@@ -41,6 +44,7 @@ def setup(arguments: argparse.Namespace) -> int:
         return list_choices(arguments.list, settings)
     asks = can_ask() and not arguments.json and not arguments.yes
     settings = chosen(settings, root, asks)
+    settings = with_values(settings, hub_name(settings, asks=asks, yes=arguments.yes))
     changes = _changes(settings, load_settings(root), WRITTEN if asks else tuple(_given(arguments)))
     world = _world(settings, arguments, asks)
     problem = _blocked(world, asks, arguments.yes)
@@ -62,7 +66,8 @@ def _run(world: World, arguments: argparse.Namespace, asks: bool) -> int:
             return True
         todo = [event for event in found.events if event.state in ("missing", "different")]
         view.pause()
-        say("Until runs fill them, these cost nothing but $0.06 a month for each key.")
+        if world.on_google:
+            say("Until runs fill them, these cost nothing but $0.06 a month for each key.")
         answer = confirm(f"Make or change {plural(len(todo), 'thing')}?")
         view.resume()
         return answer
@@ -131,11 +136,15 @@ def _given(arguments: argparse.Namespace) -> dict[str, str]:
 
 def _changes(settings: Settings, before: Settings, said: Collection[str]) -> dict[str, str]:
     """What has to be written: values that are others now, and those of `said` that stand nowhere yet."""
-    return {
+    found = {
         key: str(settings.get(key))
-        for key in WRITTEN
+        for key in (*WRITTEN, *PUT_RIGHT)
         if settings.get(key) != before.get(key) or (key in said and before.source(key).kind == "default")
     }
+    if not settings.get("GCP_PROJECT_ID"):  # without a project there is no region to choose
+        for key in WRITTEN:
+            found.pop(key, None)
+    return found
 
 
 def _write(root: Path, settings: Settings, changes: dict[str, str], arguments: argparse.Namespace) -> None:
@@ -188,7 +197,7 @@ def _ask_for_keys(world: World) -> frozenset[str]:
     from arrcoc_core.infra.secret_copies import secrets
 
     wanted = set(world.copy)
-    for secret in secrets(world):
+    for secret in secrets(world) if world.on_google else ():
         local = world.keys.get(secret.variable)
         if local is None or secret.variable in wanted:
             continue

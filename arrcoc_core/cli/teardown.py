@@ -27,11 +27,11 @@ def teardown(arguments: argparse.Namespace) -> int:
     from arrcoc_core.infra.preconditions import first_problem, no_project
     from arrcoc_core.infra.repairs import problem_of
     from arrcoc_core.infra.teardown import find_live, find_ours, still_live
-    from arrcoc_core.infra.world import World
+    from arrcoc_core.infra.world import World, has_others
     from arrcoc_core.settings import find_root, load_settings
 
     settings = load_settings(find_root())
-    if not settings.get("GCP_PROJECT_ID"):
+    if not settings.get("GCP_PROJECT_ID") and not has_others(settings):
         raise no_project()
     world = World.of(settings, request_quota=False)
     asks = can_ask() and not arguments.json
@@ -77,6 +77,7 @@ def _remove(world: World, arguments: argparse.Namespace) -> int:
             say("\nInterrupted. What is removed is gone: arrcoc teardown   lists the rest.")
         raise
     removed, kept, failed = outcome.count("removed"), outcome.count("kept"), len(outcome.failed)
+    stays = f" {STAYS}" if world.on_google else ""
     if arguments.json:
         say_line(_done(removed, kept, failed))
         return outcome.exit_code
@@ -84,7 +85,7 @@ def _remove(world: World, arguments: argparse.Namespace) -> int:
         if event.error is not None:
             show_problem(event.error)
     say()
-    say(f"{plural(removed, 'thing')} removed, {kept} kept. {STAYS}")
+    say(f"{plural(removed, 'thing')} removed, {kept} kept.{stays}")
     if failed:
         say("Run arrcoc teardown again when that is repaired.")
     return outcome.exit_code
@@ -100,7 +101,7 @@ def _list(items: list[Item], live: Live, world: World, arguments: argparse.Names
         say_line({"type": "confirm", "confirm": world.names.owner, "confirm_checkpoints": bucket})
         return
     if not items:
-        say(f"Nothing in project {world.names.project} carries the label of {world.names.owner}.")
+        say(f"Nothing{_in_project(world)} carries the label of {world.names.owner}.")
         return
     cells = [
         (
@@ -113,7 +114,7 @@ def _list(items: list[Item], live: Live, world: World, arguments: argparse.Names
         )
         for item in items
     ]
-    say(f"What is ours in project {world.names.project}, by its label arrcoc_owner={world.names.owner}:")
+    say(f"What is ours{_in_project(world)}, by its label arrcoc_owner={world.names.owner}:")
     say(table(("", "what", "name", "size", "a month", ""), cells, right=(3, 4)))
     lines = live.to_json()
     if lines:
@@ -124,6 +125,10 @@ def _list(items: list[Item], live: Live, world: World, arguments: argparse.Names
                 ("run", "region", "state"), [(one["run"] or one["job"], one["region"], one["state"]) for one in lines]
             )
         )
+
+
+def _in_project(world: World) -> str:
+    return f" in project {world.names.project}" if world.on_google else ""
 
 
 def _unconfirmed(world: World, items: list[Item], arguments: argparse.Namespace, asks: bool) -> ConfigError | None:

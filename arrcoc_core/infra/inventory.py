@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING
 from arrcoc_core.infra.accounts import build_account, training_account
 from arrcoc_core.infra.buckets import runs_bucket, staging_bucket
 from arrcoc_core.infra.grants import ActAs, build_roles, training_roles
+from arrcoc_core.infra.hub_rows import hub_rows
 from arrcoc_core.infra.quota_requests import gpu_quotas
 from arrcoc_core.infra.repository import repository
 from arrcoc_core.infra.resource import Resource
 from arrcoc_core.infra.secret_copies import secrets
 from arrcoc_core.infra.services import Apis
+from arrcoc_core.infra.wandb_rows import wandb_rows
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
 
 
 def resources(world: World) -> tuple[Resource, ...]:
+    """Google's as far as a project is named, then those at W&B and on the Hub."""
+    return (*(_of_google(world) if world.on_google else ()), *wandb_rows(world), *hub_rows(world))
+
+
+def _of_google(world: World) -> tuple[Resource, ...]:
     return (
         Apis(),
         staging_bucket(world),

@@ -42,8 +42,20 @@ class GpuNeed:
 
 def gpu_needs(root: Path | None, settings: Settings) -> tuple[GpuNeed, ...]:
     """What the experiments in `root`/experiments ask for; broken ones ask for nothing."""
+    return needs_of(resolved_experiments(root, settings), str(settings.get("GCP_ROOT_RESOURCE_REGION")))
+
+
+def queues_of(experiments: Iterable[ResolvedExperiment], settings: Settings) -> tuple[str, ...]:
+    """The Launch queues that are named: by the settings, and by experiments."""
+    named = [one.experiment.compute for one in experiments]
+    queues = [str(one.queue) for one in named if isinstance(one, WandbLaunch)]
+    return tuple(dict.fromkeys(name for name in (str(settings.get("WANDB_LAUNCH_QUEUE_NAME")), *queues) if name))
+
+
+def resolved_experiments(root: Path | None, settings: Settings) -> list[ResolvedExperiment]:
+    """The experiments in `root`/experiments that could be launched."""
     if root is None:
-        return ()
+        return []
     from arrcoc_core.discovery import discover
     from arrcoc_core.resolving import resolve
 
@@ -55,7 +67,7 @@ def gpu_needs(root: Path | None, settings: Settings) -> tuple[GpuNeed, ...]:
             found.append(resolve(entry.experiment, settings))
         except ArrcocError:
             continue  # a row of the list with its error; it cannot be launched, so it needs nothing
-    return needs_of(found, str(settings.get("GCP_ROOT_RESOURCE_REGION")))
+    return found
 
 
 def needs_of(experiments: Iterable[ResolvedExperiment], home: str) -> tuple[GpuNeed, ...]:

@@ -96,10 +96,13 @@ PRECONDITIONS = (
     Precondition("billing", "Billing", check_billing),
 )
 
+NO_PROJECT = Precondition("google", "Google Cloud", lambda world: Found(None, "no project is named"))
+"""Stands for all that is Google's where no project is named."""
+
 
 def first_problem(world: World) -> Problem | None:
-    """The first precondition that fails."""
-    for one in PRECONDITIONS:
+    """The first precondition that fails; without a project there are none."""
+    for one in PRECONDITIONS if world.on_google else ():
         found = one.look(world)
         if found.ok is False:
             return found.problem or Problem(found.detail)

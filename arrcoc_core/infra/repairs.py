@@ -27,6 +27,9 @@ def problem_of(error: ArrcocError, world: World | None = None) -> Problem:
     """The error as a problem with its repair. Without a world the steps that name the project are left out."""
     if not isinstance(error, CloudError):
         return Problem(error.message, "", tuple(_lines(error.remedy)))
+    account = error.data.get("account")
+    if account is not None:
+        return Problem(error.message, _CAUSES.get(error.scope, "").format(account), tuple(_lines(error.remedy)))
     project = world.names.project if world is not None else ""
     console = world.cloud.endpoints.console if world is not None else "https://console.cloud.google.com"
     if world is not None and not world.cloud.endpoints.is_google and error.scope in ("auth", "offline"):
@@ -81,6 +84,27 @@ def problem_of(error: ArrcocError, world: World | None = None) -> Problem:
     return Problem(error.message, cause, tuple(fixes))
 
 
+_CAUSES = {
+    "auth": "{} knows no such key, or this machine has none.",
+    "offline": "No answer came: this machine is offline, or something between it and {} is in the way.",
+    "unavailable": "{} fails for the moment: what is done stays done, run the same command again.",
+    "permission": "The key is good, and its owner has no right to that at {}.",
+}
+"""Of errors that are about an account outside of Google Cloud."""
+
+
+def foreign_queue(name: str, why: str) -> Problem:
+    """A Launch queue has our name and is not ours."""
+    return Problem(
+        f"The queue {name} is there already and is not ours: {why}. It is left as it is.",
+        "Somebody has made it for something else.",
+        (
+            Fix("Name another in .training: WANDB_LAUNCH_QUEUE_NAME."),
+            Fix("Then run setup again:", "arrcoc setup"),
+        ),
+    )
+
+
 def foreign(what: str, why: str) -> Problem:
     """Something has our name and is not ours."""
     return Problem(
@@ -109,4 +133,4 @@ def _lines(remedy: str) -> list[Fix]:
     return fixes
 
 
-_PROGRAMS = ("gcloud", "arrcoc", "wandb", "hf", "unset")
+_PROGRAMS = ("gcloud", "arrcoc", "wandb", "hf", "unset", "curl", "keyring")

@@ -48,7 +48,7 @@ class Resource(Protocol):
         ...
 
     def page(self, world: World) -> str:
-        """Its page in the console, below the console's address; "" where it has none."""
+        """Its page in the console, below the console's address, or a whole address; "" where it has none."""
         ...
 
     def check(self, world: World) -> Status:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from arrcoc_core.errors import ArrcocError, CloudError
 from arrcoc_core.infra.events import Event, OnEvent, Problem, State
 from arrcoc_core.infra.inventory import resources
-from arrcoc_core.infra.preconditions import PRECONDITIONS, Precondition
+from arrcoc_core.infra.preconditions import NO_PROJECT, PRECONDITIONS, Precondition
 from arrcoc_core.infra.repairs import problem_of
 from arrcoc_core.infra.resource import Resource, Say, Status
 
@@ -93,7 +93,7 @@ class Rows:
                 state=state,
                 detail=detail,
                 seconds=now - self._since.get(row.key, now),
-                console=self.world.cloud.console(page) if page else "",
+                console=page if page.startswith("http") or not page else self.world.cloud.console(page),
                 error=problem,
             )
             self.last[row.key] = event
@@ -120,11 +120,8 @@ def run_setup(
     proceed: Callable[[Outcome], bool] | None = None,
 ) -> Outcome:
     """Make what is missing. `proceed` is asked between looking and making, when there is something to make."""
-    rows = Rows(world, on_event)
-    every = resources(world)
-    for row in (*PRECONDITIONS, *every):
-        rows.tell(row, "waiting")
-    unsure = _preconditions(rows, PRECONDITIONS)
+    rows, wanted, every = _begun(world, on_event)
+    unsure = _preconditions(rows, wanted)
     if unsure is None:
         return rows.outcome(blocked=True)
     hidden = _look(rows, every, off="its API is off")
@@ -161,11 +158,8 @@ def run_setup(
 
 def check_infra(world: World, *, on_event: OnEvent) -> Outcome:
     """The state of each resource. Changes nothing."""
-    rows = Rows(world, on_event)
-    every = resources(world)
-    for row in (*PRECONDITIONS, *every):
-        rows.tell(row, "waiting")
-    if _preconditions(rows, PRECONDITIONS) is None:
+    rows, wanted, every = _begun(world, on_event)
+    if _preconditions(rows, wanted) is None:
         return rows.outcome(blocked=True)
     _look(rows, every, off="its API is off")
     return rows.outcome()
@@ -182,6 +176,17 @@ def ensure_only(world: World, wanted: Sequence[Resource], *, on_event: OnEvent) 
     todo = [one for one in wanted if rows.last[one.key].state in ("missing", "different")]
     in_order(todo, lambda one: _make(rows, one, 0.0), done={key for one in todo for key in one.needs})
     return rows.outcome()
+
+
+def _begun(world: World, on_event: OnEvent) -> tuple[Rows, tuple[Precondition, ...], tuple[Resource, ...]]:
+    """Every row, waiting; without a project one row stands for all of Google's."""
+    rows, every = Rows(world, on_event), resources(world)
+    wanted = PRECONDITIONS if world.on_google else ()
+    for row in (*wanted, *every):
+        rows.tell(row, "waiting")
+    if not world.on_google:
+        rows.tell(NO_PROJECT, "skipped", "GCP_PROJECT_ID is empty: nothing runs there (arrcoc setup --project P)")
+    return rows, wanted, every
 
 
 def _preconditions(rows: Rows, wanted: Iterable[Precondition]) -> list[Precondition] | None:
@@ -296,7 +301,8 @@ def in_order(
 
 def _is_blocked(rows: Rows, every: Sequence[Resource]) -> bool:
     """A name of ours is somebody else's, or the APIs, which all else needs, cannot be looked at: nothing is made."""
-    return rows.last[every[0].key].state == "failed" or any(rows.last[one.key].state == "foreign" for one in every)
+    apis = rows.last.get("apis")
+    return (apis is not None and apis.state == "failed") or any(rows.last[one.key].state == "foreign" for one in every)
 
 
 def _is_repairable(event: Event) -> bool:

@@ -2,7 +2,9 @@
 
 What is ours is found by its label, not by its name. Nothing is removed while work of ours goes on. The runs bucket,
 with checkpoints and results, is removed only when that is asked for by itself. Roles are taken back before the
-accounts go; APIs stay on, granted quota stays granted. It can be interrupted and run again: what is gone is not listed.
+accounts go; APIs stay on, granted quota stays granted. At W&B the Launch queue goes that setup has made; the project
+there and the repository on the Hub hold runs and results, and are always kept. It can be interrupted and run again:
+what is gone is not listed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from arrcoc_core.infra.accounts import own_accounts
 from arrcoc_core.infra.buckets import own_buckets, staging_bucket
 from arrcoc_core.infra.events import OnEvent
 from arrcoc_core.infra.grants import build_roles, training_roles
+from arrcoc_core.infra.hub_rows import HubRepository, hub_rows
 from arrcoc_core.infra.inventory import resources
 from arrcoc_core.infra.keeping import cost_of_keeping
 from arrcoc_core.infra.live import LiveJob, active_runs, job_regions, live_jobs
@@ -23,6 +26,7 @@ from arrcoc_core.infra.repository import own_repositories
 from arrcoc_core.infra.resource import Resource
 from arrcoc_core.infra.running import Outcome, Rows, in_order
 from arrcoc_core.infra.secret_copies import own_secrets
+from arrcoc_core.infra.wandb_rows import WandbProject, WandbQueue, wandb_rows
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -78,11 +82,34 @@ class Live:
 
 
 def find_live(world: World) -> Live:
+    if not world.on_google:
+        return Live((), ())
     return Live(tuple(live_jobs(world, job_regions(world))), tuple(active_runs(world)))
 
 
 def find_ours(world: World, *, with_checkpoints: bool) -> list[Item]:
-    """Everything with our label, with its size and what it costs; changes nothing."""
+    """Everything with our label, with its size and what it costs, and what is kept outside; changes nothing."""
+    return [*(_of_google(world, with_checkpoints) if world.on_google else ()), *_outside(world)]
+
+
+def _outside(world: World) -> list[Item]:
+    """The queues that are ours; and the project and the repository, which are never removed.
+
+    What cannot be looked at is left out: nothing of it is removed, and Google's part is none the less torn down.
+    """
+    items: list[Item] = []
+    for one in (*wandb_rows(world), *hub_rows(world)):
+        try:
+            if isinstance(one, WandbQueue) and one.is_ours(world):
+                items.append(Item(one, one.where(world), None, None, True))
+            elif isinstance(one, WandbProject | HubRepository) and one.check(world).state == "ok":
+                items.append(Item(one, one.where(world), None, None, False, one.stays))
+        except ArrcocError:
+            continue
+    return items
+
+
+def _of_google(world: World, with_checkpoints: bool) -> list[Item]:
     found: list[Resource] = []
     for look in (own_buckets, _repositories, own_accounts, own_secrets):
         try:

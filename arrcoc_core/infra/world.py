@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.accounts.keys import LocalKey, find_keys
+from arrcoc_core.accounts.mode import OFFLINE, WandbMode, wandb_mode
 from arrcoc_core.cloud.clients import Cloud
 from arrcoc_core.cloud.names import Names
-from arrcoc_core.infra.needs import GpuNeed, gpu_needs
+from arrcoc_core.infra.needs import GpuNeed, needs_of, queues_of, resolved_experiments
 
 if TYPE_CHECKING:
     from arrcoc_core.settings import Settings
@@ -36,6 +37,10 @@ class World:
     """Whether quota that is missing may be asked for."""
     contact: str = ""
     """E-mail address that Google may write to about a quota request."""
+    settings: Settings | None = None
+    """Whose W&B and Hub accounts these are; None: they are left out."""
+    queues: tuple[str, ...] = ()
+    """W&B Launch queues that the settings and the experiments name."""
 
     @staticmethod
     def of(
@@ -45,16 +50,35 @@ class World:
         request_quota: bool = True,
         contact: str = "",
     ) -> World:
+        names, experiments = Names.of(settings), resolved_experiments(settings.root, settings)
         return World(
             cloud=Cloud.of(settings),
-            names=Names.of(settings),
+            names=names,
             root=settings.root,
-            needs=gpu_needs(settings.root, settings),
+            needs=needs_of(experiments, names.region),
             keys=find_keys(settings),
             copy=copy,
             request_quota=request_quota,
             contact=contact,
+            settings=settings,
+            queues=queues_of(experiments, settings),
         )
+
+    @property
+    def given(self) -> Settings:
+        """The settings, for rows that are there only with them."""
+        assert self.settings is not None
+        return self.settings
+
+    @property
+    def on_google(self) -> bool:
+        """Whether a Google Cloud project is named; without one there is nothing of Google's to look at."""
+        return bool(self.names.project)
+
+    @property
+    def logging(self) -> WandbMode:
+        """As it is now: whose the key is may just have been found out."""
+        return OFFLINE if self.settings is None else wandb_mode(self.settings)
 
     @property
     def project_path(self) -> str:
@@ -77,6 +101,11 @@ class World:
         if not account:
             return ""
         return f"{'serviceAccount' if account.endswith('.gserviceaccount.com') else 'user'}:{account}"
+
+
+def has_others(settings: Settings) -> bool:
+    """Whether there is something to set up outside of Google Cloud: W&B, or a repository on the Hub."""
+    return wandb_mode(settings).online or bool(settings.get("HF_HUB_REPO_ID"))
 
 
 def gcloud_account(environment: Mapping[str, str]) -> str:
