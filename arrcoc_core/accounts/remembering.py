@@ -18,6 +18,7 @@ from arrcoc_core.settings import state_dir
 if TYPE_CHECKING:
     from arrcoc_core.settings import Settings
 
+FRESH_S = 300.0
 _KEPT = 32
 """Keys remembered; the oldest are forgotten."""
 
@@ -45,9 +46,22 @@ def remembered(settings: Settings, url: str, key: LocalKey) -> WandbAccount | No
         return None
 
 
+def recently(settings: Settings) -> WandbAccount | None:
+    """Whose this machine's key is, where that was found out within the last FRESH_S seconds."""
+    from arrcoc_core.accounts.addresses import wandb_url
+    from arrcoc_core.accounts.keys import find_keys
+
+    url, key = wandb_url(settings), find_keys(settings).get("WANDB_API_KEY")
+    if key is None:
+        return None
+    held: dict[str, Any] = _read(settings).get(f"{url} {key.fingerprint}", {})
+    fresh = 0 <= time.time() - float(held.get("at", 0)) < FRESH_S
+    return remembered(settings, url, key) if fresh else None
+
+
 def remember(settings: Settings, key: LocalKey, account: WandbAccount) -> None:
     """Keep it, where there is a project with a state folder to keep it in."""
-    if settings.root is None or remembered(settings, account.url, key) == account:
+    if settings.root is None:
         return
     path = _path(settings.root)
     known = _read(settings)

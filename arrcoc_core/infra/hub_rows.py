@@ -75,21 +75,12 @@ class HubRepository:
             account = who(settings)
         except (CloudError, ConfigError):
             return _AFTER
-        if is_placeholder(settings):
-            raise unnamed(settings, account)
-        held = _found(settings, repo, "model")
-        if held is None:
-            other = next((kind for kind in _OTHERS if _found(settings, repo, kind) is not None), "")
-            if other:
-                raise taken(repo, other, account)
-        if not account.may_write(repo):
-            raise may_not_write(account, repo)
-        if held is None:
-            return Status("missing", "private" if settings.get("HF_HUB_PRIVATE") else "public")
-        is_private, wanted = bool(held.private), bool(settings.get("HF_HUB_PRIVATE"))
-        shown = "private" if is_private else "public"
+        shown = check_repository(settings, account, repo)
+        wanted = "private" if settings.get("HF_HUB_PRIVATE") else "public"
+        if not shown:
+            return Status("missing", wanted)
         # Who may see results is a person's to change: setup decides only for a repository that it makes.
-        return Status("ok", shown if is_private == wanted else f"{shown}, although HF_HUB_PRIVATE={wanted}".lower())
+        return Status("ok", shown if shown == wanted else f"{shown}, although HF_HUB_PRIVATE asks for {wanted}")
 
     def ensure(self, world: World, say: Say) -> Status:
         settings, repo = world.given, self.where(world)
@@ -100,6 +91,20 @@ class HubRepository:
 
     def destroy(self, world: World, say: Say) -> Status:
         return Status("ok", self.stays)
+
+
+def check_repository(settings: Settings, account: HubAccount, repo: str) -> str:
+    """ "private" or "public"; "" where there is none yet. CloudError where results cannot go there."""
+    if PLACEHOLDER in repo:
+        raise unnamed(settings, account)
+    held = _found(settings, repo, "model")
+    if held is None:
+        other = next((kind for kind in _OTHERS if _found(settings, repo, kind) is not None), "")
+        if other:
+            raise taken(repo, other, account)
+    if not account.may_write(repo):
+        raise may_not_write(account, repo)
+    return "" if held is None else "private" if held.private else "public"
 
 
 def hub_rows(world: World) -> tuple[Resource, ...]:

@@ -95,17 +95,7 @@ class WandbProject:
         entity = writable_entity(world.given)
         if entity is None:
             return _AFTER
-        client = _client(world.given)
-        try:
-            name = str(world.given.get("WANDB_PROJECT"))
-            held = client.execute(_PROJECT, {"name": name, "entity": entity}, patience_s=PATIENCE_S).get("project")
-        except CloudError as error:
-            if error.scope != "not-found":  # some servers say so, others answer null
-                raise
-            held = None
-        finally:
-            client.close()
-        return Status("ok" if held is not None else "missing", f"in {entity}")
+        return Status("ok" if project_exists(world.given, entity) else "missing", f"in {entity}")
 
     def ensure(self, world: World, say: Say) -> Status:
         entity = writable_entity(world.given)
@@ -199,6 +189,21 @@ class WandbQueue:
         from arrcoc_core.queue import QueueClient
 
         return QueueClient(_client(settings), writable_entity(settings) or "")
+
+
+def project_exists(settings: Settings, entity: str = "") -> bool:
+    """Whether the project of the settings is there, in `entity` or where runs go anyway. CloudError."""
+    entity = entity or writable_entity(settings) or ""
+    client = _client(settings)
+    try:
+        wanted = {"name": str(settings.get("WANDB_PROJECT")), "entity": entity}
+        return client.execute(_PROJECT, wanted, patience_s=PATIENCE_S).get("project") is not None
+    except CloudError as error:
+        if error.scope != "not-found":  # some servers say so, others answer null
+            raise
+        return False
+    finally:
+        client.close()
 
 
 def wandb_rows(world: World) -> tuple[Resource, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arrcoc_core.errors import PlanError
 from arrcoc_core.facts import Check
 from arrcoc_core.planning import Plan
-from arrcoc_core.preflight import account, quotas, resources
+from arrcoc_core.preflight import account, outside, quotas, resources
 from arrcoc_core.preflight.ground import Ground
 from arrcoc_core.preflight.running import LIMIT_S, Step, run_steps
 
@@ -30,6 +30,8 @@ _STEPS: Mapping[str, tuple[tuple[str, ...], Look]] = {
     "buckets": (("billing", "APIs"), resources.buckets),
     "service accounts": (("billing", "APIs"), resources.accounts),
     "secrets": (("billing", "APIs"), resources.secrets),
+    "W&B": ((), outside.wandb),
+    "Hub": ((), outside.hub),
     "image": (("billing", "APIs"), resources.image),
     "price": ((), resources.price),
 }
@@ -80,21 +82,52 @@ class Preflight:
             )
 
     def refine(self, plan: Plan) -> Plan:
-        """The plan as it can be carried out: places with quota, secrets that are there, whether an image is built.
+        """The plan as it can be carried out: places with quota, secrets that are there, whether an image is built, and
+        whether and as whom it logs to W&B.
 
         What was not found out leaves the plan as it is.
         """
         cloud, found = plan.cloud, self.found
-        assert cloud is not None
+        environment = _logging(plan.environment, found)
+        warnings = plan.warnings
+        if environment.get("WANDB_MODE") != plan.environment.get("WANDB_MODE"):
+            warnings = (*warnings, "it logs offline: no key that W&B takes is where the run would find it")
+        if cloud is None:
+            return replace(plan, environment=environment, warnings=warnings)
         places = {(rung.region, rung.provisioning) for rung in found.get("rungs", ())}
         rungs = tuple(rung for rung in cloud.rungs if not places or (rung.region, rung.provisioning) in places)
-        cloud = replace(cloud, rungs=rungs, secrets=found.get("secrets", cloud.secrets))
+        secrets = found.get("secrets", cloud.secrets)
+        cloud = replace(cloud, rungs=rungs, secrets=secrets, environment=environment)
         image = plan.image
         if "image" in found:
             image = "image to be built first" if found["image"] is None else "nothing to build"
         at_once = found.get("at_once", plan.at_once)
         queue = plan.queue if plan.queue is None else replace(plan.queue, **found.get(_QUEUE, {}))
-        return replace(plan, cloud=cloud, cost_usd=cloud.cost_usd, image=image, at_once=at_once, queue=queue)
+        return replace(
+            plan,
+            environment=environment,
+            warnings=warnings,
+            cloud=cloud,
+            cost_usd=cloud.cost_usd,
+            image=image,
+            at_once=at_once,
+            queue=queue,
+        )
+
+
+def _logging(environment: Mapping[str, str], found: Mapping[str, Any]) -> Mapping[str, str]:
+    """A plan's variables, with where its rows go as that was found out."""
+    if found.get("wandb_mode") == "offline":
+        return {**environment, "WANDB_MODE": "offline"}
+    if environment.get("WANDB_MODE") == "online" and found.get("entity"):
+        return {**environment, "WANDB_ENTITY": found["entity"]}
+    return environment
+
+
+def preflight_here(plan: Plan, settings: Settings, *, on_check: Callable[[Check], None] | None = None) -> Preflight:
+    """The same for a run on this machine: W&B and the Hub, where it has to do with them, for three seconds at most."""
+    rows, found = outside.look_here(plan, settings, on_check)
+    return Preflight(plan.experiment, rows, found)
 
 
 def preflight(
