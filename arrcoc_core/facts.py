@@ -172,13 +172,18 @@ class Facts:
             Check("code", True, self.code_hash),
             self._wandb_check(),
         )
-        warnings = [] if self.root == self.state.parent else [f"runs are kept in {self.state} (ARRCOC_HOME)"]
-        if self.logging.fleeting:
-            warnings.append(
-                "the W&B key is only in this shell's environment: where another shell takes the run up, it logs "
-                "offline; wandb login keeps the key"
-            )
-        return checks, tuple(warnings)
+        warnings = () if self.root == self.state.parent else (f"runs are kept in {self.state} (ARRCOC_HOME)",)
+        return checks, warnings
+
+    @cached_property
+    def notes_here(self) -> tuple[str, ...]:
+        """Warnings that are the same for every run on this machine, besides."""
+        if not self.logging.fleeting:
+            return ()
+        return (
+            "the W&B key is only in this shell's environment: where another shell takes the run up, it logs offline; "
+            "wandb login keeps the key",
+        )
 
     @cached_property
     def shared_by_cloud_jobs(self) -> tuple[Check, ...]:

@@ -242,7 +242,7 @@ def make_plan(resolved: ResolvedExperiment, facts: Facts) -> Plan:
         secrets=facts.secrets,
         endpoints=facts.endpoints,
         checks=(*shared, _gpu_check(compute, facts), *_room_checks(resolved, facts, device)),
-        warnings=warnings,
+        warnings=(*warnings, *facts.notes_here),
     )
 
 

@@ -1,7 +1,7 @@
 """A launch in three steps, for whoever shows or asks something in between: plan, look, start.
 
     staged = api.stage("far")       plans; ConfigError where the experiment is wrong
-    staged.check(on_check=print)    the preflight, where it runs in the cloud; PlanError where something is missing
+    staged.check(on_check=print)    the preflight, of the cloud or of W&B and the Hub; PlanError where something is missing
     run_ids = staged.start()        creates the runs and sees that somebody drives them
 
 Until `start` nothing is created. `api.launch` does all three at once.
@@ -54,7 +54,7 @@ class Staged:
 
     def look(self, on_check: Callable[[Check], None] | None = None) -> list[Preflight]:
         """The preflight of every place; the plans are refined by it. Nothing is raised for what is missing."""
-        found: list[Preflight] = []
+        found = self._look_here(on_check)
         for place in self.places():
             from arrcoc_core.preflight import preflight
 
@@ -65,6 +65,18 @@ class Staged:
                 self.plans = [result.refine(plan) if _place(plan) == here else plan for plan in self.plans]
         self.checked = all(result.ok for result in found)
         return found
+
+    def _look_here(self, on_check: Callable[[Check], None] | None) -> list[Preflight]:
+        """What the plans for this machine need of W&B and the Hub: one look for all of them."""
+        here = next((plan for plan in self.plans if plan.cloud is None), None)
+        if here is None or not (here.environment.get("WANDB_MODE") == "online" or here.resolved.experiment.hub.repo):
+            return []
+        from arrcoc_core.preflight import preflight_here
+
+        result = preflight_here(here, self.settings, on_check=on_check)
+        if result.ok:
+            self.plans = [result.refine(plan) if plan.cloud is None else plan for plan in self.plans]
+        return [result]
 
     def check(self, on_check: Callable[[Check], None] | None = None) -> None:
         """`require`, then `look`; PlanError naming what has to be repaired first."""

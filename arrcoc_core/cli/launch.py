@@ -19,6 +19,7 @@ from arrcoc_core.formatting import money, money_range, plural
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run, SweepRun
+    from arrcoc_core.facts import Check
     from arrcoc_core.staging import Staged
 
 _NEEDS_REPAIR = 2
@@ -41,6 +42,8 @@ def launch_experiment(arguments: argparse.Namespace) -> int:
         if not arguments.yes and not _agreed(staged, name):
             say("Nothing was created.")
             return 0
+    elif not arguments.json:
+        staged.check(_tell_trouble)
     started = _start(staged)
     if arguments.json and not arguments.watch:
         say_json([run.to_json() for run in started.runs] if isinstance(started, SweepRun) else started.to_json())
@@ -63,6 +66,14 @@ def launch_experiment(arguments: argparse.Namespace) -> int:
     say(f"  {paint(f'arrcoc monitor {started.id}', 'accent')}")
     say(f"  {paint('arrcoc gui', 'accent')}")
     return 0
+
+
+def _tell_trouble(row: Check) -> None:
+    """Of a run on this machine only what is not as it should be is worth a line."""
+    from arrcoc_core.cli.check_view import row_text
+
+    if not row.ok:
+        say(row_text(row), flush=True)
 
 
 def _look(staged: Staged) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from arrcoc_core.accounts.mode import wandb_mode
 from arrcoc_core.facts import Check
 from arrcoc_core.formatting import money_range
 from arrcoc_core.image import find_image
@@ -28,9 +29,12 @@ def accounts(ground: Ground) -> Check:
     return _all("service accounts", ground, (training_account(ground.world), build_account(ground.world), ActAs()))
 
 
+_COPY = "arrcoc setup --copy-keys   copies the one of this machine"
+
+
 def secrets(ground: Ground) -> Check:
-    """Which of the plan's references point at something. A job without the Hub's token runs; one that is to log to
-    W&B without its key does not."""
+    """Which of the plan's references point at something. A job without the Hub's token runs; one without W&B's key logs
+    offline, unless WANDB_MODE=online was asked for."""
     wanted = ground.cloud.secrets
     there: dict[str, str] = {}
     lacking: list[str] = []
@@ -47,19 +51,23 @@ def secrets(ground: Ground) -> Check:
         else:
             lacking.append(secret.variable)
     ground.found["secrets"] = there
+    notes: list[str] = []
     if "WANDB_API_KEY" in lacking:
-        return Check(
-            "secrets",
-            False,
-            "WANDB_MODE=online, and there is no W&B key in Secret Manager",
-            "arrcoc setup --copy-keys   copies the one of this machine\n"
-            "Or unset WANDB_MODE: the metrics then come back through the runs bucket.",
-        )
-    if lacking:
+        if wandb_mode(ground.settings).asked:
+            return Check(
+                "secrets",
+                False,
+                "WANDB_MODE=online, and there is no W&B key in Secret Manager",
+                f"{_COPY}\nOr leave WANDB_MODE empty: the metrics then come back through the runs bucket.",
+            )
+        ground.found["wandb_mode"] = "offline"
+        notes.append("WANDB_API_KEY is not kept: the job logs offline, and its metrics come through the runs bucket")
+    if "HF_TOKEN" in lacking:
         repo = ground.plan.resolved.experiment.hub.repo
         without = f"nothing is uploaded to {repo}, and only" if repo else "only"
-        said = f"{', '.join(lacking)} is not kept: {without} public models and data can be loaded"
-        return Check("secrets", True, said, "arrcoc setup --copy-keys   copies the one of this machine")
+        notes.append(f"HF_TOKEN is not kept: {without} public models and data can be loaded")
+    if notes:
+        return Check("secrets", True, "; ".join([*there, *notes]), _COPY)
     return Check("secrets", True, ", ".join(there) or "none needed")
 
 
