@@ -1,7 +1,7 @@
 """A launch in three steps, for whoever shows or asks something in between: plan, look, start.
 
     staged = api.stage("far")       plans; ConfigError where the experiment is wrong
-    staged.check(on_check=print)    the preflight, of the cloud or of W&B and the Hub; PlanError where something is missing
+    staged.check(on_check=print)    the preflight: of the cloud, or of W&B and the Hub; PlanError where it fails
     run_ids = staged.start()        creates the runs and sees that somebody drives them
 
 Until `start` nothing is created. `api.launch` does all three at once.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from google.cloud.aiplatform_v1.types import CustomJob
 from ready_sandbox import ready_sandbox
-from sandbox_settings import log_offline, log_online
+from sandbox_settings import log_as_found, log_offline, log_online
 
 from arrcoc_core import Data, Experiment, Model, Vertex
 from arrcoc_core.api import stage
@@ -160,9 +160,16 @@ def test_a_run_that_logs_online_needs_the_key_and_gets_its_reference(
     ready: tuple[Sandbox, Path], request: pytest.FixtureRequest
 ) -> None:
     box, root = ready
-    log_online(box.folder)
     request.addfinalizer(lambda: log_offline(box.folder))
+    log_as_found(box.folder)
     east = Vertex(gpu="L4", regions=("us-east4",))
+    automatic = looked(root, east)
+    assert row(automatic, "secrets").ok and "the job logs offline" in row(automatic, "secrets").detail
+    assert row(automatic, "W&B").detail == "sandbox may write to sandbox/arr-coc-0-1"
+    offline = automatic.refine(planned(root, east))
+    assert offline.cloud is not None and offline.cloud.environment["WANDB_MODE"] == "offline"
+    assert offline.environment["WANDB_MODE"] == "offline" and "it logs offline" in offline.warnings[-1]
+    log_online(box.folder)
     without = row(looked(root, east), "secrets")
     assert without.failed and "arrcoc setup --copy-keys" in without.remedy and "WANDB_MODE" in without.remedy
     names = Names.of(load_settings(root))
@@ -178,7 +185,7 @@ def test_a_run_that_logs_online_needs_the_key_and_gets_its_reference(
 
     run_setup(World.of(load_settings(root)), on_event=lambda event: None)
     found = looked(root, east)
-    assert row(found, "secrets").ok
+    assert row(found, "secrets").ok and row(found, "secrets").detail.startswith("WANDB_API_KEY; HF_TOKEN is not kept")
     cloud = found.refine(planned(root, east)).cloud
     assert cloud is not None and cloud.secrets == {"WANDB_API_KEY": names.secret("WANDB_API_KEY")}
     assert "0123456789abcdef" not in json.dumps(cloud.to_json()) + str(found)
@@ -189,9 +196,10 @@ def test_the_hub_s_token_is_left_out_where_it_is_not_kept(ready: tuple[Sandbox, 
     east = Vertex(gpu="L4", regions=("us-east4",))
     large = {"model": Model(base="Qwen/Qwen3-VL-2B-Instruct"), "data": Data(image_size=512)}
     plan = planned(root, east, **large)
-    assert plan.cloud is not None and list(plan.cloud.secrets) == ["HF_TOKEN"]
+    assert plan.cloud is not None and list(plan.cloud.secrets) == ["WANDB_API_KEY", "HF_TOKEN"]
     found = preflight(plan, load_settings(root))
     assert row(found, "secrets").ok and "public models" in row(found, "secrets").detail
     refined = found.refine(plan)
-    assert refined.cloud is not None and refined.cloud.secrets == {}
-    assert refined == replace(plan, cloud=refined.cloud, image=refined.image, at_once=refined.at_once)
+    assert refined.cloud is not None and "HF_TOKEN" not in refined.cloud.secrets
+    changed = ("cloud", "image", "at_once", "environment", "warnings")
+    assert refined == replace(plan, **{name: getattr(refined, name) for name in changed})

@@ -95,7 +95,7 @@ def test_what_is_typed_wrong_is_said(
 def test_without_a_project_setup_says_how_to_name_one(
     cloud_project: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (sandbox.folder / ".training").write_text("", encoding="utf-8")
+    (sandbox.folder / ".training").write_text("WANDB_MODE=offline\n", encoding="utf-8")
     for command in (["setup", "--yes"], ["infra"], ["teardown"]):
         assert main(command) == 2
         assert "arrcoc setup --project" in capsys.readouterr().err
