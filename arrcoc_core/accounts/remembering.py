@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FRESH_S = 300.0
 _KEPT = 32
 """Keys remembered; the oldest are forgotten."""
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +63,28 @@ def recently(settings: Settings) -> WandbAccount | None:
 
 def remember(settings: Settings, key: LocalKey, account: WandbAccount) -> None:
     """Keep it, where there is a project with a state folder to keep it in."""
-    if settings.root is None:
-        return
-    path = _path(settings.root)
-    known = _read(settings)
-    known.pop(f"{account.url} {key.fingerprint}", None)
-    known[f"{account.url} {key.fingerprint}"] = {
-        "user": account.user,
-        "entity": account.entity,
-        "teams": list(account.teams),
-        "at": time.time(),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(dict(list(known.items())[-_KEPT:]), indent=1), encoding="utf-8")
-    os.replace(partial, path)
+    known = {"user": account.user, "entity": account.entity, "teams": list(account.teams), "at": time.time()}
+    _change(settings, f"{account.url} {key.fingerprint}", known)
 
 
 def forget(settings: Settings, url: str, key: LocalKey) -> None:
     """A key that the server does not take any more."""
-    known = _read(settings)
-    if settings.root is not None and known.pop(f"{url} {key.fingerprint}", None) is not None:
-        path = _path(settings.root)
+    _change(settings, f"{url} {key.fingerprint}", None)
+
+
+def _change(settings: Settings, name: str, value: dict[str, Any] | None) -> None:
+    if settings.root is None:
+        return
+    path = _path(settings.root)
+    with _lock:  # rows of setup find it out in parallel
+        known = _read(settings)
+        if known.pop(name, None) is None and value is None:
+            return
+        if value is not None:
+            known[name] = value
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        partial.write_text(json.dumps(dict(list(known.items())[-_KEPT:]), indent=1), encoding="utf-8")
         os.replace(partial, path)
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "diff": "diff:diff",
     "costs": "costs:costs",
     "setup": "setup:setup",
+    "accounts": "accounts:accounts",
     "infra": "infra:infra",
     "teardown": "teardown:teardown",
     "sandbox": "sandbox:sandbox",
@@ -200,7 +201,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--refresh", action="store_true", help="ask Google's price list for today's prices first")
     _json(command)
 
-    command = add("setup", "make in the cloud what training needs; what is there stays as it is")
+    command = add("setup", "make what training needs in the cloud, at W&B and on the Hub; what is there stays")
     command.add_argument("--dry-run", action="store_true", help="only show what would be made")
     command.add_argument("-y", "--yes", action="store_true", help="do not ask; free and reversible repairs are run")
     command.add_argument("--project", metavar="P", help="Google Cloud project; written to .training")
@@ -210,6 +211,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--no-quota", action="store_true", help="request no GPU quota")
     command.add_argument("--list", choices=("projects", "regions", "keys"), help="what can be chosen, as JSON lines")
     _json(command, "one JSON object a line; never asks")
+
+    command = add("accounts", "show who this machine is signed in as, at W&B, on the Hub and at Google")
+    _json(command, "one JSON object a line")
 
     command = add("infra", "show what is in the cloud, the GPU quotas, and what it costs a month to keep")
     command.add_argument("--request", metavar="GPU=N[@REGION]", help="ask Google for this quota, such as L4=2")

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.errors import ArrcocError, CloudError
 from arrcoc_core.infra.events import Event, OnEvent, Problem, State
+from arrcoc_core.infra.hub_rows import hub_rows
 from arrcoc_core.infra.inventory import resources
 from arrcoc_core.infra.preconditions import NO_PROJECT, PRECONDITIONS, Precondition
 from arrcoc_core.infra.repairs import problem_of
 from arrcoc_core.infra.resource import Resource, Say, Status
+from arrcoc_core.infra.wandb_rows import wandb_rows
 
 if TYPE_CHECKING:
     from arrcoc_core.infra.world import World
@@ -162,6 +164,18 @@ def check_infra(world: World, *, on_event: OnEvent) -> Outcome:
     if _preconditions(rows, wanted) is None:
         return rows.outcome(blocked=True)
     _look(rows, every, off="its API is off")
+    return rows.outcome()
+
+
+def check_accounts(world: World, *, on_event: OnEvent) -> Outcome:
+    """Who we are, as far as there are accounts: Google's only where a project is named. Changes nothing."""
+    rows = Rows(world, on_event)
+    credentials = PRECONDITIONS[:1] if world.on_google else ()
+    wanted = [one for one in (*wandb_rows(world), *hub_rows(world)) if one.key.endswith("-account")]
+    for row in (*credentials, *wanted):
+        rows.tell(row, "waiting")
+    _look(rows, wanted)
+    _preconditions(rows, credentials)
     return rows.outcome()
 
 

@@ -64,6 +64,11 @@ class World:
             queues=queues_of(experiments, settings),
         )
 
+    @staticmethod
+    def for_accounts(settings: Settings) -> World:
+        """One that only looks at accounts: the experiments are not loaded for it."""
+        return World(Cloud.of(settings), Names.of(settings), keys=find_keys(settings), settings=settings)
+
     @property
     def given(self) -> Settings:
         """The settings, for rows that are there only with them."""

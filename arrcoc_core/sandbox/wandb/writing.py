@@ -148,7 +148,9 @@ class Writing:
         return run, inserted
 
     def _go_on(self, run: Run) -> None:
-        run.state, run.exit_code, run.stopped, run.preempting = "running", None, False, False
+        # A run that is going on says more of itself from time to time: that it is to stop is not forgotten for it.
+        if self._asked.world.runs.state(run) != "running":
+            run.state, run.exit_code, run.stopped, run.preempting = "running", None, False, False
         self._asked.world.runs.beat(run)
 
     def _project(self, entity: str, name: str) -> tuple[Any, bool]:

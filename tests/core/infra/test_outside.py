@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +146,35 @@ def test_a_token_that_does_not_work_is_one_message(
     assert raised.value.scope == scope and "arrcoc sandbox start" in raised.value.remedy
 
 
-def test_an_address_that_is_no_server_of_theirs(box: tuple[Sandbox, Path], project: Path) -> None:
-    hub = box[0].endpoints.services["huggingface"]
-    for url in (hub, f"{hub}/api/models?search=", f"{hub}/nowhere"):
-        with pytest.raises(CloudError, match="is no W&B server") as raised:
-            WandbClient(url, "0" * 40).execute("query Viewer { viewer { id } }", patience_s=0)
-        assert "WANDB_BASE_URL" in raised.value.remedy
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b"<html>hello</html>"), (200, b'{"ok": true}'), (200, b"[]"), (404, b""), (302, b"")]
+)
+def test_an_address_that_is_no_server_of_theirs(project: Path, status: int, body: bytes) -> None:
+    class Site(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
+        thread = threading.Thread(target=site.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{site.server_address[1]}"
+        (project / ".training").write_text(f"WANDB_BASE_URL={address}\n", encoding="utf-8")
+        client = WandbClient(address, "0" * 40)
+        try:
+            with pytest.raises(CloudError, match="is no W&B server") as raised:
+                wandb_account.who(load_settings(project), client=client, patience_s=0)
+        finally:
+            client.close()
+            site.shutdown()
+            thread.join()
+    assert "WANDB_BASE_URL in .training" in raised.value.remedy
 
 
 def test_where_the_key_is_decides_what_repairs_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +329,23 @@ def test_what_does_not_answer_is_unknown_and_stops_nothing_else(
     found = look(HubAccountRow(), given(HF_HUB_REPO_ID="sandbox/x"))
     assert found.state == "unknown" and found.problem is not None
     assert look(WandbAccountRow(), settings).state == "ok"
+
+
+def test_accounts_says_who_is_signed_in_and_what_repairs_it(
+    box: tuple[Sandbox, Path], given: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(HF_HUB_REPO_ID="sandbox/x")
+    assert main(["accounts"]) == 0
+    shown = capsys.readouterr().out
+    assert "sandbox, logs to sandbox" in shown and "Runs log online as sandbox at http://" in shown
+    box[0].set_scenario([RevokedCredentials(service="huggingface", times=None)])
+    assert main(["--json", "accounts"]) == 1
+    text = capsys.readouterr().out
+    rows = {line["resource"]: line for line in map(json.loads, text.splitlines()) if line["type"] == "resource"}
+    assert list(rows) == ["wandb-account", "hub-account"] and rows["wandb-account"]["state"] == "ok"
+    error = rows["hub-account"]["error"]
+    assert rows["hub-account"]["state"] == "failed" and error["fixes"][0]["command"] == "arrcoc sandbox start"
+    assert '"mode": "online"' in text
 
 
 def test_without_a_key_and_offline_are_notes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
