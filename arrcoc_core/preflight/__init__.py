@@ -5,10 +5,10 @@
     apply([found.refine(plan)])   the plan, less the places without quota and the secrets that are not there
 
 Rows, in this order: credentials, project, billing, APIs, roles, GPU quota, CPU quota, buckets, service accounts,
-secrets, W&B, Hub, image, price, and the queue where the plan has one. They are looked at in parallel and told strictly
-in order. One that depends on a failed one is skipped; one that does not answer in time, or may not be looked at, is
-unknown, which is neither failed nor fine. A run on this machine has `preflight_here`: W&B and the Hub, as far as it
-uses them.
+secrets, W&B and Hub where they are used, image, price, and the queue where the plan has one. They are looked at in
+parallel and told strictly in order. One that depends on a failed one is skipped; one that does not answer in time, or
+may not be looked at, is unknown, which is neither failed nor fine. A run on this machine has `preflight_here`: W&B and
+the Hub, as far as it uses them.
 """
 
 from arrcoc_core.preflight.checking import CHECKS as CHECKS

@@ -43,9 +43,17 @@ _QUEUE = "queue"
 CHECKS = tuple(_STEPS)
 
 
+_USED: Mapping[str, Callable[[Plan], bool]] = {
+    "W&B": lambda plan: plan.environment.get("WANDB_MODE") == "online",
+    "Hub": lambda plan: bool(plan.resolved.experiment.hub.repo),
+}
+"""Rows that only plans have which use what they look at."""
+
+
 def rows_of(plan: Plan) -> tuple[str, ...]:
     """The names of the rows of a plan's preflight, in their order."""
-    return CHECKS if plan.queue is None else (*CHECKS, _QUEUE)
+    names = tuple(name for name in CHECKS if name not in _USED or _USED[name](plan))
+    return names if plan.queue is None else (*names, _QUEUE)
 
 
 _LONGER = {"GPU quota": 3}
@@ -142,6 +150,7 @@ def preflight(
     steps = [
         Step(name, needs, partial(look, ground), limit_s * _LONGER.get(name, 1))
         for name, (needs, look) in _STEPS.items()
+        if name in rows_of(plan)
     ]
     if plan.queue is not None:
         from arrcoc_core.preflight.queue import queue

@@ -35,8 +35,6 @@ _NOT_OURS = frozenset({"auth", "permission"})
 def wandb(ground: Ground) -> Check:
     """The row of a job: it logs with the key in Secret Manager, which setup has copied from this machine."""
     plan, settings = ground.plan, ground.settings
-    if not _logs_online(plan):
-        return Check("W&B", True, wandb_mode(settings).why)
     mode = wandb_mode(settings)
     if not mode.key:
         detail = "not asked: no key on this machine; the job takes the one in Secret Manager"
@@ -58,7 +56,7 @@ def look_here(
     """The rows of a run on this machine, and what was found; no row where it has to do with neither."""
     found: dict[str, Any] = {}
     steps: list[Step] = []
-    if _logs_online(plan):
+    if plan.environment.get("WANDB_MODE") == "online":
         steps.append(Step("W&B", (), partial(_here, plan, settings, found), HERE_S))
     if plan.resolved.experiment.hub.repo:
         steps.append(Step("Hub", (), partial(_hub, plan, settings), HERE_S))
@@ -96,8 +94,6 @@ def _wandb(plan: Plan, settings: Settings, found: dict[str, Any], patience_s: fl
 def _hub(plan: Plan, settings: Settings) -> Check:
     """Whether the result can go where it is to go. The upload never fails a run: a token can be put right later."""
     repo = str(plan.resolved.experiment.hub.repo)
-    if not repo:
-        return Check("Hub", True, "no upload asked for")
     try:
         account = hub_account.who(settings)
     except ArrcocError as error:
@@ -106,7 +102,3 @@ def _hub(plan: Plan, settings: Settings) -> Check:
         return Check("Hub", True, f"{repo}: {check_repository(settings, account, repo) or 'is made by the upload'}")
     except CloudError as error:
         return Check("Hub", False, error.message, error.remedy, unknown=error.scope in UNREACHED)
-
-
-def _logs_online(plan: Plan) -> bool:
-    return plan.environment.get("WANDB_MODE") == "online"

@@ -104,7 +104,7 @@ def test_when_nothing_is_wrong_every_row_is_fine(box: Sandbox, arrcoc: Arrcoc) -
     assert answer.code == 0, answer.out + answer.err
     assert answer.failed == []
     rows = [line.split()[0] for line in answer.out.partition("Preflight")[2].splitlines()[1:] if line[2:3].strip()]
-    assert rows[:-1] == ["ok"] * 11, answer.out  # the price may be old by the day this runs
+    assert rows[:-1] == ["ok"] * 12, answer.out  # the price may be old by the day this runs
     assert "is to be built first" in answer.out
     assert len(box.changes()) == before
 
@@ -300,7 +300,7 @@ def test_events_are_one_object_a_line_in_the_order_of_the_rows(box: Sandbox, arr
     answer = arrcoc("--json", "launch", "far", "--events")
     lines = [json.loads(line) for line in answer.out.splitlines()]
     assert answer.code == 2
-    assert [next(iter(line)) for line in lines] == ["plan", "checking", *["check"] * 12, "done"]
+    assert [next(iter(line)) for line in lines] == ["plan", "checking", *["check"] * 13, "done"]
     assert [line["check"]["name"] for line in lines[2:-1]] == lines[1]["checking"]
     assert lines[0]["plan"]["cloud"]["rungs"][0]["region"] == "us-central1"
     assert lines[-1] == {"done": True, "ok": False}
@@ -311,7 +311,7 @@ def test_events_are_one_object_a_line_in_the_order_of_the_rows(box: Sandbox, arr
 
 def test_json_is_one_object_with_the_rows_in_it(box: Sandbox, ready: tuple[Sandbox, Path], arrcoc: Arrcoc) -> None:
     whole = json.loads(arrcoc("--json", "plan", "far").out)
-    assert whole["ok"] and len(whole["preflight"]) == 12 and whole["cloud"]["requests"]
+    assert whole["ok"] and len(whole["preflight"]) == 13 and whole["cloud"]["requests"]
     box.set_scenario([BillingDisabled()])
     broken = arrcoc("--json", "plan", "far")
     assert broken.code == 2 and json.loads(broken.out)["ok"] is False
