@@ -31,8 +31,9 @@ def end_items(client: QueueClient, queue: str, run_id: str, verdict: Verdict) ->
 
 
 def words(verdict: Verdict) -> str:
-    """ "cancelled: by the user"; the cause and what to do about it, for whoever looks at the item on the web page."""
-    said = f"{verdict.state}: {verdict.cause}" if verdict.cause else verdict.state
+    """ "failed: out of memory"; the cause and what to do about it, for whoever looks at the item on the web page."""
+    cause = verdict.cause or verdict.state
+    said = cause if cause.startswith(verdict.state) else f"{verdict.state}: {cause}"
     return with_remedy(said, verdict.remedy)[:LONGEST_MESSAGE]
 
 
