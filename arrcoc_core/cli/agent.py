@@ -63,13 +63,13 @@ def _detach(store: Store, post: Post, root: Path, settings: Settings, slots: int
 
 def _stop(store: Store, post: Post) -> int:
     from arrcoc_core.queue.hiring import dismiss
+    from arrcoc_core.queue.notes import Notebook
 
-    held = _held(post)
     if not dismiss(store, post):
         say(f"No agent of {post.queue} runs on this machine.")
         return 0
-    goes_on = f" {plural(held, 'run')} go on, driven from this machine." if held else ""
-    say(f"The agent of {post.queue} has ended.{goes_on}")
+    goes_on = Notebook(post.folder).goes_on
+    say(f"The agent of {post.queue} has ended{f'; {goes_on}' if goes_on else ''}.")
     return 0
 
 
@@ -90,9 +90,3 @@ def _status(store: Store, post: Post, *, as_json: bool) -> int:
     if post.log.exists():
         say(f"  {paint(str(post.log), 'muted')}")
     return 0
-
-
-def _held(post: Post) -> int:
-    from arrcoc_core.queue.notes import Notebook
-
-    return len(Notebook(post.folder).all()) if post.folder.exists() else 0

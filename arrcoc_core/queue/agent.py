@@ -111,9 +111,8 @@ class Agent:
                 self._client.heartbeat(self._id, "KILLED")
             except CloudError as error:
                 self._trouble("agent", error)
-        held = self.busy
-        goes_on = "1 run goes on" if held == 1 else f"{held} runs go on"
-        self._say(f"ends; {goes_on}, and {'is' if held == 1 else 'are'} driven from this machine" if held else "ends")
+        goes_on = self._notes.goes_on
+        self._say(f"ends; {goes_on}" if goes_on else "ends")
 
     # At W&B
 

@@ -53,6 +53,13 @@ class Notebook:
         held = [_read(path) for path in self._items.glob("*.json")]
         return sorted((Note(**one) for one in held if one is not None), key=lambda note: (note.popped_at, note.item))
 
+    @property
+    def goes_on(self) -> str:
+        """What an agent leaves behind that ends now: "1 run goes on, driven from this machine"; "": nothing."""
+        count = len({note.run for note in self.all() if note.stage in ("claimed", "held")})
+        runs = "1 run goes" if count == 1 else f"{count} runs go"
+        return f"{runs} on, driven from this machine" if count else ""
+
     def put(self, note: Note) -> None:
         _write(self._path(note.item), asdict(note))
 
