@@ -73,6 +73,7 @@ class Endpoint:
             variable_values=dict(variables or {}),
             operation_name=name,
             field_resolver=_resolve,
+            type_resolver=_type_of,
         )
         body: dict[str, Any] = {}
         status = 200
@@ -132,6 +133,11 @@ def _resolve(source: Any, info: Any, **given: Any) -> Any:
     if not callable(value):  # pyright: ignore[reportUnknownArgumentType]
         return value  # pyright: ignore[reportUnknownVariableType]
     return value(**{snake(name): snaked(held) if isinstance(held, dict) else held for name, held in given.items()})  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _type_of(value: Any, info: Any, abstract: Any) -> str:
+    """Which type of an interface or a union it is."""
+    return str(value.type_name)
 
 
 def _error(error: Any) -> dict[str, Any]:

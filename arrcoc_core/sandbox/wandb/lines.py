@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from arrcoc_core.sandbox.state import State
 
-STREAMS = ("history", "events", "console")
+PIECE = 10_000
+"""Rows that are read at once."""
+LOOKED_AT = 4
+"""Rows that are looked at for each that is wanted, before all of them are."""
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS lines (
@@ -91,12 +94,22 @@ class Lines:
     def with_keys(
         self, run: int, keys: Sequence[str], samples: int, low: int | None, high: int | None
     ) -> list[dict[str, Any]]:
-        """Of the rows of the history that have every key, those keys; spread like `sampled`."""
+        """Of the rows of the history that have every key, those keys; spread like `sampled`.
+
+        Of a long history some rows are looked at first; all of them only where too few of those have the keys.
+        """
         first, end = self._places(run, "history", low, high)
-        found = [row for _, body in self._of(run, "history", first, end, low, high) if _has(row := _row(body), keys)]
-        if len(found) > samples:
-            found = [found[place] for place in _spread(0, len(found), samples)]
-        return [{key: _plain(row[key]) for key in keys} for row in found]
+        if end - first > LOOKED_AT * samples:
+            places = _spread(first, end, LOOKED_AT * samples)
+            bodies = (body for place in places for body in self._at(run, "history", place))
+            found = _with(bodies, keys)
+            if len(found) >= samples:
+                return [found[place] for place in _spread(0, len(found), samples)]
+        found = list[dict[str, Any]]()
+        for start in range(first, end, PIECE):
+            piece = self._of(run, "history", start, min(start + PIECE, end), low, high)
+            found += _with((body for _, body in piece), keys)
+        return found if len(found) <= samples else [found[place] for place in _spread(0, len(found), samples)]
 
     def metrics(self, run: int) -> dict[str, dict[str, Any]]:
         """Name -> what `historyKeys` says of it."""
@@ -167,8 +180,10 @@ def _tally(row: dict[str, Any], counts: dict[tuple[str, str], tuple[int, str]]) 
         counts[key] = (counts.get(key, (0, ""))[0] + 1, last)
 
 
-def _has(row: dict[str, Any], keys: Sequence[str]) -> bool:
-    return all(row.get(key) is not None for key in keys)
+def _with(bodies: Iterable[str], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Those keys of the rows that have all of them."""
+    rows = (_row(body) for body in bodies)
+    return [{key: _plain(row[key]) for key in keys} for row in rows if all(row.get(key) is not None for key in keys)]
 
 
 def _flat(row: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

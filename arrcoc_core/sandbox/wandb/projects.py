@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from arrcoc_core.sandbox.wandb import accounts
+from arrcoc_core.sandbox.wandb.artifacts.views import ArtifactsOfProject
 from arrcoc_core.sandbox.wandb.filters import passes, sort_key
 from arrcoc_core.sandbox.wandb.launch.views import LaunchOfProject, config_view
 from arrcoc_core.sandbox.wandb.run_view import RunView
@@ -19,7 +20,7 @@ AGES = {"+created_at": False, "-created_at": True, "created_at": False, "+create
 """Orders that the database has an index for: whether the newest comes first."""
 
 
-class ProjectView(LaunchOfProject):
+class ProjectView(LaunchOfProject, ArtifactsOfProject):
     def __init__(self, asked: Asked, project: Project) -> None:
         self._asked = asked
         self._runs = asked.world.runs

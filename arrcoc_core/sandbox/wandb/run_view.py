@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from arrcoc_core.sandbox.wandb import accounts
+from arrcoc_core.sandbox.wandb.artifacts.views import ArtifactsOfRun
 from arrcoc_core.sandbox.wandb.console import ConsoleLine
 from arrcoc_core.sandbox.wandb.graphql import WandbError
 from arrcoc_core.sandbox.wandb.runs import Run
@@ -17,7 +18,9 @@ from arrcoc_core.sandbox.wandb.world import Asked, owner
 SAMPLES = 500
 
 
-class RunView:
+class RunView(ArtifactsOfRun):
+    type_name = "Run"
+
     def __init__(self, asked: Asked, run: Run) -> None:
         self._asked = asked
         self._world = asked.world
@@ -157,11 +160,13 @@ class RunView:
 
 
 class FileView:
+    storage_path = digest = artifact = upload_multipart_urls = None
+
     def __init__(self, asked: Asked, run: Run, name: str, held: dict[str, Any] | None = None) -> None:
         """`held`: what is known of a file that is there; None for one that is only to be uploaded."""
         self._asked = asked
         self._run = run
-        self.name = name
+        self.name = self.display_name = name
         self.id = base64.b64encode(f"File:{run.id}:{name}".encode()).decode()
         self.upload_headers: list[str] = []
         self.size_bytes = held["size"] if held else 0

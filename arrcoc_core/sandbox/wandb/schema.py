@@ -108,7 +108,7 @@ type FeatureFlag { rampKey: String!, isEnabled: Boolean! }
 
 type Project {
   id: ID!
-  internalId: Int!
+  internalId: ID!
   name: String!
   entityName: String!
   entity: Entity!
@@ -190,7 +190,7 @@ type File {
   md5: String
 }
 type FileEdge { node: File!, cursor: String! }
-type FileConnection { edges: [FileEdge!]!, pageInfo: PageInfo! }
+type FileConnection { edges: [FileEdge!]!, pageInfo: PageInfo!, totalCount: Int! }
 
 type SuccessPayload { success: Boolean!, clientMutationId: String }
 input UpsertModelInput {

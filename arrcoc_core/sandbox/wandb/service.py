@@ -12,13 +12,15 @@ from urllib.parse import unquote
 from arrcoc_core.sandbox.errors import ApiError
 from arrcoc_core.sandbox.faults import NoLaunch
 from arrcoc_core.sandbox.service import RawService
-from arrcoc_core.sandbox.wandb import file_stream
+from arrcoc_core.sandbox.wandb import file_stream, pages
 from arrcoc_core.sandbox.wandb.accounts import KEY_FILE
+from arrcoc_core.sandbox.wandb.artifacts.mutations import ArtifactFields
 from arrcoc_core.sandbox.wandb.files import PIECE
 from arrcoc_core.sandbox.wandb.graphql import Endpoint, WandbError
 from arrcoc_core.sandbox.wandb.launch import web
 from arrcoc_core.sandbox.wandb.launch.mutations import LaunchFields
 from arrcoc_core.sandbox.wandb.reading import Reading
+from arrcoc_core.sandbox.wandb.schema_artifacts import ARTIFACTS
 from arrcoc_core.sandbox.wandb.schema_launch import LAUNCH
 from arrcoc_core.sandbox.wandb.world import Asked, World, owner
 from arrcoc_core.sandbox.wandb.writing import Writing
@@ -46,7 +48,7 @@ class _Refused(Exception):
         self.body = body
 
 
-class Root(Reading, Writing, LaunchFields):
+class Root(Reading, Writing, LaunchFields, ArtifactFields):
     """The fields of Query and Mutation."""
 
 
@@ -98,6 +100,8 @@ class WandbService(RawService):
             asked = self._asked(exchange)
             run = self.world.runs.get(entity, project, name) if asked.readable(entity) else None
             self._send(exchange, owner(run) if run else "", file)
+        elif exchange.verb in ("GET", "HEAD") and (shown := pages.page(self.world, exchange.base, path)) is not None:
+            exchange.send(200, shown.encode(), {"Content-Type": "text/html; charset=utf-8"})
         else:
             raise WandbError(404, "404 page not found")
 
@@ -151,7 +155,7 @@ class WandbService(RawService):
         """The schema in force: of a server with Launch, or of one without."""
         without = self.box.faults.peek(NoLaunch) is not None
         if without not in self._endpoints:
-            self._endpoints[without] = Endpoint() if without else Endpoint(LAUNCH)
+            self._endpoints[without] = Endpoint(ARTIFACTS) if without else Endpoint(ARTIFACTS, LAUNCH)
         return self._endpoints[without]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.state import State
 from arrcoc_core.sandbox.wandb.accounts import Accounts
+from arrcoc_core.sandbox.wandb.artifacts.store import Artifacts
 from arrcoc_core.sandbox.wandb.files import Files
 from arrcoc_core.sandbox.wandb.graphql import WandbError
 from arrcoc_core.sandbox.wandb.launch.store import Launch
@@ -39,6 +40,7 @@ class World:
         self.runs = Runs(self.state, box.clock)
         self.files = Files(self.state, folder / "files", box.clock)
         self.launch = Launch(self.state, box.clock)
+        self.artifacts = Artifacts(self.state, self.files, box.clock)
         self._projects = self.state.table("project")
 
     def project(self, entity: str, name: str) -> Project | None:

@@ -142,9 +142,9 @@ class Writing:
             run = world.runs.add(entity, project.name, name, self._asked.caller)
         if input.get("state"):
             run.state = input["state"].lower()
-            world.runs.beat(run)
-        else:
+        elif world.runs.state(run) in (*ENDED, "pending"):  # a client says its config again while it runs, too
             self._go_on(run)
+        world.runs.beat(run)
         return run, inserted
 
     def _go_on(self, run: Run) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,78 @@ print(json.dumps(found))
 """
 
 
+CHANGE = """
+import json
+import os
+import subprocess
+import sys
+import wandb
+
+def quiet():
+    return wandb.Settings(silent=True)  # a Settings of its own each time: init writes into it
+
+run = wandb.init(project="changed", id="offline", mode="offline", settings=quiet())
+for step in range(5):
+    run.log({"loss": step, "trainer/step": 10 + step})
+run.finish()
+files = ["wandb/" + name for name in os.listdir("wandb") if name.startswith("offline-run")]
+subprocess.run([sys.executable, "-m", "wandb", "sync", *files], check=True, capture_output=True)
+
+run = wandb.init(project="changed", id="rewound", settings=quiet())
+for step in range(6):
+    run.log({"loss": step})
+run.finish()
+run = wandb.init(project="changed", resume_from="rewound?_step=3", settings=quiet())
+run.log({"loss": 100})
+run.finish()
+
+run = wandb.init(project="changed", id="taken", settings=quiet())
+run.mark_preempting()
+run.finish(exit_code=1)
+
+api = wandb.Api()
+run = api.run("sandbox/changed/rewound")
+run.config["more"] = 3
+run.tags = ["tag"]
+run.update()
+run.summary["best"] = 1
+run.summary.update()
+open("x.bin", "wb").write(b"abc")
+uploaded = run.upload_file("x.bin")
+found = {
+    "synced": [(row["_step"], row["trainer/step"]) for row in api.run("sandbox/changed/offline").scan_history()],
+    "rewound": [(row["_step"], row["loss"]) for row in run.scan_history()],
+    "taken": api.run("sandbox/changed/taken").state,
+    "uploaded": (uploaded.name, uploaded.size),
+}
+uploaded.delete()
+again = wandb.Api().run("sandbox/changed/rewound")
+found |= {"config": again.config, "tags": again.tags, "best": again.summary["best"]}
+found["left"] = [f.name for f in again.files(names=["x.bin"])]
+again.delete()
+found["runs"] = [r.id for r in wandb.Api().runs("sandbox/changed", order="-created_at")]
+api.create_project("made", "sandbox-team")
+found["made"] = [project.name for project in api.projects("sandbox-team")]
+print(json.dumps(found))
+"""
+
+STOP = """
+import time
+import wandb
+
+run = wandb.init(project="stopped", id="one", settings=wandb.Settings(silent=True))
+wandb.Api().run("sandbox/stopped/one").stop()
+began = time.monotonic()
+try:
+    while time.monotonic() - began < 60:
+        run.log({"loss": 1})
+        time.sleep(0.2)
+except KeyboardInterrupt:
+    run.finish(exit_code=255)
+print(wandb.Api().run("sandbox/stopped/one").state)
+"""
+
+
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with running(tmp_path_factory.mktemp("wandb") / "sandbox") as sandbox:
@@ -132,6 +205,69 @@ def test_what_is_logged_is_read_back(box: Sandbox, logged: None, tmp_path: Path)
         "runs": ["one"],
         "none": [],
     }
+
+
+def test_runs_are_synced_rewound_and_changed(box: Sandbox, tmp_path: Path) -> None:
+    assert json.loads(run_client(box, tmp_path, CHANGE).splitlines()[-1]) == {
+        "synced": [[step, 10 + step] for step in range(5)],
+        "rewound": [[0, 0], [1, 1], [2, 2], [3, 3], [4, 100]],
+        "taken": "preempted",
+        "uploaded": ["x.bin", 3],
+        "config": {"more": 3},
+        "tags": ["tag"],
+        "best": 1,
+        "left": [],
+        "runs": ["taken", "offline"],
+        "made": ["made"],
+    }
+    base = box.endpoints.services["wandb"]
+    for path, said in (
+        ("/sandbox/changed/runs/taken", "preempted"),
+        ("/sandbox/changed", "/sandbox/changed/runs/offline"),
+        ("/sandbox", "Launch queues"),
+    ):
+        assert said in requests.get(f"{base}{path}", timeout=20).text
+    assert requests.get(f"{base}/sandbox/none", timeout=20).status_code == 404
+
+
+@pytest.mark.long
+def test_a_run_stops_when_it_is_asked_to(box: Sandbox, tmp_path: Path) -> None:
+    assert run_client(box, tmp_path, STOP).splitlines()[-1] == "killed"
+
+
+def test_a_page_of_a_long_history_costs_what_one_of_a_short_does(
+    box: Sandbox, full: bool, figures: Callable[..., None]
+) -> None:
+    """The same query at the end of both; `full`: 10^3 against 10^6 rows."""
+    short, long = 1000, 1_000_000 if full else 50_000
+    world = box.box.service("wandb").world
+    world.ensure_project("sandbox", "long")
+    for rows in (short, long):
+        run = world.runs.add("sandbox", "long", f"r{rows}", "sandbox")
+        for first in range(0, rows, 10_000):
+            lines = [f'{{"_step": {step}, "loss": {step / 7}}}' for step in range(first, min(rows, first + 10_000))]
+            with world.state.transaction():
+                world.lines.write(run.id, "history", first, lines)
+    query = """query Page($run: String!, $first: Int64!, $end: Int64!) {
+        project(name: "long", entityName: "sandbox") { run(name: $run) {
+            state historyLineCount historyKeys history(minStep: $first, maxStep: $end, samples: 1000) } } }"""
+
+    def cost(rows: int) -> float:
+        began = time.perf_counter()
+        answer = ask(box, query, run=f"r{rows}", first=rows - 100, end=rows + 900)
+        spent = time.perf_counter() - began
+        assert len(answer.json()["data"]["project"]["run"]["history"]) == 100
+        return spent
+
+    pairs = [(cost(short), cost(long)) for _ in range(40)]
+    ratio = min(spent for _, spent in pairs) / min(spent for spent, _ in pairs)
+    figures("sandbox: a page of W&B's history", rows=[short, long], ratio=round(ratio, 2))
+    assert ratio < 1.3
+    spread = """query ($run: String!) { project(name: "long", entityName: "sandbox") { run(name: $run) {
+        history(samples: 3) sampledHistory(specs: ["{\\"keys\\": [\\"loss\\"], \\"samples\\": 3}"]) } } }"""
+    run = ask(box, spread, run=f"r{long}").json()["data"]["project"]["run"]
+    assert [json.loads(row)["_step"] for row in run["history"]] == [0, (long - 1) // 2 + 1, long - 1]
+    assert [row["loss"] for row in run["sampledHistory"][0]][::2] == [0, (long - 1) / 7]
 
 
 def test_one_request_has_all_that_a_poll_asks(box: Sandbox, logged: None) -> None:

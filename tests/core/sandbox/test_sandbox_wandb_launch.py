@@ -79,6 +79,22 @@ run = wandb.init(project="arr-coc", entity="sandbox-team", id="run1", settings={
 run.finish()
 found["run"] = api.get_run_state("sandbox-team", "arr-coc", "run1")
 found["stopped"] = api.check_stop_requested("arr-coc", "sandbox-team", "run1")
+from wandb.sdk.launch.create_job import _create_job
+created = [_create_job(api, "image", "image:tag", entity="sandbox-team", project="arr-coc", name="job-x")[1:]
+           for _ in range(2)]
+found["created"] = created
+found["job"] = wandb.Api().job("sandbox-team/arr-coc/job-x:latest")._job_info["source"]
+item = launch_add(job="sandbox-team/arr-coc/job-x:tag", project="arr-coc", entity="sandbox-team", queue_name="queue")
+found["of a job"] = item.state
+open("a.txt", "w").write("hello")
+run = wandb.init(project="arr-coc", entity="sandbox-team", id="logs", settings=wandb.Settings(silent=True))
+artifact = wandb.Artifact("thing", "dataset", metadata={"rows": 1})
+artifact.add_file("a.txt")
+run.log_artifact(artifact, aliases=["best"]).wait()
+run.finish()
+thing = wandb.Api().artifact("sandbox-team/arr-coc/thing:best")
+found["thing"] = (thing.version, thing.aliases, thing.metadata, thing.size, thing.logged_by().id)
+found["text"] = open(thing.download(root="got") + "/a.txt").read()
 print(json.dumps(found))
 """
 
@@ -124,6 +140,11 @@ def test_wandbs_own_client_works_a_queue(box: Sandbox, tmp_path: Path) -> None:
         "after": ["queue"],
         "run": "finished",
         "stopped": False,
+        "created": [["Created", ["tag", "latest"]], ["No changes detected for", ["tag", "latest"]]],
+        "job": {"image": "image:tag"},
+        "of a job": "pending",
+        "thing": ["v0", ["best", "latest"], {"rows": 1}, 5, "logs"],
+        "text": "hello",
     }
 
 
