@@ -24,7 +24,7 @@ from arrcoc_core.online.addresses import RunPath, is_name, parse_run_path
 from arrcoc_core.online.cards import LIVE, Card, card_of, load_card
 from arrcoc_core.online.decoding import nodes_of, seconds_of
 from arrcoc_core.online.run import OnlineRun
-from arrcoc_core.online.servers import Connection, Server, entities_of, why_no_project
+from arrcoc_core.online.servers import Connection, Server, entities_of, reading, why_no_project
 from arrcoc_core.settings import find_root, load_settings, state_dir
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ class ProjectRuns:
 
     def _page(self, order: str, after: str | None, size: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         variables = {"entity": self.entity, "project": self.project, "order": order, "filters": "{}"}
-        answer = self._connection.execute(queries.RUNS, {**variables, "after": after, "first": size})
+        with reading(self.entity, self.project):
+            answer = self._connection.execute(queries.RUNS, {**variables, "after": after, "first": size})
         project: dict[str, Any] | None = answer.get("project")
         if project is None:
             raise why_no_project(self._connection, self.entity, self.project)

@@ -37,7 +37,7 @@ from arrcoc_core.online.cards import LIVE
 from arrcoc_core.online.fetching import Fetcher
 from arrcoc_core.online.queries import Ask, looks
 from arrcoc_core.online.reader import Look, Reader
-from arrcoc_core.online.servers import Server, no_such_project, no_such_run
+from arrcoc_core.online.servers import Server, explained, no_such_project, no_such_run
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -380,7 +380,8 @@ class _ServerThread(threading.Thread):
         elif error.scope == "invalid" and asks and runs[0].reader.refuse(asks[0], error.message):
             runs[0].due = 0.0
         else:
-            self._refused(runs, error)
+            path = runs[0].path
+            self._refused(runs, explained(error, path.entity, path.project))
         return False
 
     def _drop_client(self) -> None:

@@ -25,7 +25,7 @@ from arrcoc_core.online.cards import LIVE, Card, card_of, load_card, save_card
 from arrcoc_core.online.decoding import numbers_of, seconds_of
 from arrcoc_core.online.pictures import fetch_pictures
 from arrcoc_core.online.reader import Look, Reader
-from arrcoc_core.online.servers import Connection, no_such_run, why_no_project
+from arrcoc_core.online.servers import Connection, explained, no_such_run, reading, why_no_project
 from arrcoc_core.run_parts import utc_text
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ class OnlineRun:
     def refresh(self) -> OnlineRun:
         """Ask for everything but its rows again: one request. CloudError."""
         variables = {"entity": self.entity, "project": self.project, "run": self.id}
-        answer = self._connection.execute(queries.RUN, variables, patience_s=PATIENCE_S)
+        with reading(self.entity, self.project):
+            answer = self._connection.execute(queries.RUN, variables, patience_s=PATIENCE_S)
         project: dict[str, Any] | None = answer.get("project")
         node = (project or {}).get("run")
         if node is None:
@@ -346,7 +347,7 @@ def read_once(connection: Connection, reader: Reader, *, patience_s: float | Non
         except CloudError as error:
             if error.scope == "invalid" and reader.refuse(ask, error.message):
                 continue
-            raise
+            raise explained(error, reader.path.entity, reader.path.project) from error
         project: dict[str, Any] | None = answer.get("a0")
         node = (project or {}).get("run")
         if node is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,27 @@ def why_no_project(connection: Connection, entity: str, project: str) -> CloudEr
         remedy=f"{_LISTS_PROJECTS}\n--project P, or WANDB_PROJECT in .training, names another; the first run that "
         "logs to it makes it.",
         data=OF_WANDB,
+    )
+
+
+@contextmanager
+def reading(entity: str, project: str) -> Generator[None]:
+    """A refusal that comes without a repair gets one: a server says "permission denied" and no more."""
+    try:
+        yield
+    except CloudError as error:
+        raise explained(error, entity, project) from error
+
+
+def explained(error: CloudError, entity: str, project: str) -> CloudError:
+    """The error with what to do about it, where that is known here and not said yet."""
+    if error.remedy or error.scope not in ("permission", "not-found"):
+        return error
+    return CloudError(
+        f"{entity}/{project} cannot be read. {error.message}",
+        scope=error.scope,
+        remedy=f"Ask an admin of {entity} to let the user of this key read it.\n{_LISTS_PROJECTS}",
+        data=error.data,
     )
 
 

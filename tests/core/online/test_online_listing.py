@@ -167,6 +167,14 @@ def test_each_thing_wrong_has_a_message_of_its_own_with_its_repair(
     with pytest.raises(CloudError) as caught:
         online_runs(project=place, entity="sandbox-team")
     told(caught, "sandbox-team")
+    for method, look in (
+        ("ArrcocRun", lambda: get_online_run(f"sandbox/{place}/run")),
+        ("ArrcocRuns", lambda: online_runs(project=place)),
+    ):
+        box.set_scenario([PermissionDenied(method=method)])  # in so many words
+        with pytest.raises(CloudError) as caught:
+            look()
+        told(caught, f"sandbox/{place} cannot be read", "permission denied")
     box.set_scenario([NoNetwork(service="wandb")])
     monkeypatch.setattr("arrcoc_core.online.run.PATIENCE_S", 0.0)
     with pytest.raises(CloudError) as caught:
