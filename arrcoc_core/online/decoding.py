@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from arrcoc_core.errors import MetricsError
-from arrcoc_core.metrics.rows import Rows, is_exact, is_number
+from arrcoc_core.metrics.rows import EXACT, Rows, is_exact, is_number
 
 _WORDS: Mapping[str, float] = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _SYSTEM_PREFIX = "system."
@@ -49,24 +49,36 @@ def parse_rows(lines: Sequence[Any]) -> list[HistoryRow]:
 
 def as_columns(rows: Sequence[HistoryRow]) -> Rows:
     """The rows in the form in which the column cache takes them."""
-    at: dict[str, list[int]] = {}
-    numbers: dict[str, list[float]] = {}
+    columns: dict[str, tuple[list[int], list[float]]] = {}
     decoded = Rows(count=len(rows))
     for i, row in enumerate(rows):
-        for path, value in _flat(row.values, ()):
-            if is_number(value):
-                name = ".".join(path)
-                where = at.setdefault(name, [])
-                if where and where[-1] == i:  # two spellings of one name: the last counts
-                    numbers[name][-1] = float(value)
-                else:
-                    where.append(i)
-                    numbers.setdefault(name, []).append(float(value))
-            if not is_exact(value):
-                decoded.other.append((i, path, value))
-    for name, where in at.items():
-        decoded.numbers[name] = np.array(where, dtype=np.int64), np.array(numbers[name], dtype=np.float64)
+        for key, value in row.values.items():
+            # Nearly everything is a plain number under a plain key. (A dotted one may be spelled in two ways.)
+            if (type(value) is float or (type(value) is int and -EXACT <= value <= EXACT)) and "." not in key:
+                column = columns.get(key)
+                if column is None:
+                    column = columns[key] = [], []
+                column[0].append(i)
+                column[1].append(value)
+            else:
+                _take_any(i, key, value, columns, decoded)
+    for name, (where, numbers) in columns.items():
+        decoded.numbers[name] = np.array(where, dtype=np.int64), np.array(numbers, dtype=np.float64)
     return decoded
+
+
+def _take_any(i: int, key: str, value: Any, columns: dict[str, tuple[list[int], list[float]]], decoded: Rows) -> None:
+    """One value of row i, whatever it is."""
+    for path, inner in _flat({key: value}, ()):
+        if is_number(inner):
+            where, numbers = columns.setdefault(".".join(path), ([], []))
+            if where and where[-1] == i:  # another spelling of the name: the last counts
+                numbers[-1] = float(inner)
+            else:
+                where.append(i)
+                numbers.append(float(inner))
+        if not is_exact(inner):
+            decoded.other.append((i, path, inner))
 
 
 def parse_events(lines: Sequence[Any]) -> dict[str, list[tuple[float, float]]]:
