@@ -18,7 +18,7 @@ from typing import Any
 CAP_USD = 1.0
 
 EXPERIMENT = f"""
-from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Tokens, Vertex
+from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Hub, Tokens, Vertex
 
 walk = Experiment(
     name="walk",
@@ -26,6 +26,7 @@ walk = Experiment(
     data=Data(max_train_samples=480),
     evaluation=Evaluation(every_n_steps=5, samples=64, pictures=1),
     checkpoints=Checkpoints(save_every_n_steps=2),
+    hub=Hub(at_best=True),
     compute=Vertex(gpu="L4", spot=True, max_cost_usd={CAP_USD}, max_hours=1.0),
 )
 """

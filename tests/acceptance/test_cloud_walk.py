@@ -85,7 +85,7 @@ def _builds(sandbox: Sandbox) -> int:
 
 
 def _check_upload(run: Path, sandbox: Sandbox, token: str) -> None:
-    """The job's selector is on the Hub; its card has the run's numbers."""
+    """The job's selector is on the Hub, its best and its last; its card has the run's numbers."""
     told = json.loads((run / "upload.json").read_text())
     assert told["state"] == "done", told
     url, repo = sandbox.endpoints.services["huggingface"], "sandbox/arr-coc-0-1"
@@ -93,6 +93,7 @@ def _check_upload(run: Path, sandbox: Sandbox, token: str) -> None:
     api = HfApi(endpoint=url, token=token)
     info = api.model_info(repo, revision=run.name)
     assert info.sha == told["revision"] and info.private and info.card_data is not None
+    assert {ref.name for ref in api.list_repo_refs(repo).tags} == {run.name, f"{run.name}-best"}
     summary = json.loads((run / "summary.json").read_text())
     assert info.card_data.eval_results[0].metric_value == summary["eval/accuracy"]  # type: ignore[union-attr]
     close_session()

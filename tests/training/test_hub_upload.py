@@ -15,7 +15,15 @@ from hub_place import REPO, HubPlace, hub_place, state
 from result_maker import RUN, SUMMARY, make_result
 from test_hub_card import numbers_of
 
-from arrcoc_core.sandbox.faults import CutConnection, Flaky, Latency, LostAck, RateLimited
+from arrcoc_core.sandbox.faults import (
+    CutConnection,
+    Flaky,
+    Latency,
+    LostAck,
+    PermissionDenied,
+    RateLimited,
+    StorageFull,
+)
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.tiny.synthetic import picture
 
@@ -142,13 +150,14 @@ def test_killed_at_random(full: bool, place: HubPlace, run: Path, repo: str, fig
 def test_trouble_that_passes_is_outlasted(place: HubPlace, run: Path, repo: str) -> None:
     place.sandbox.set_scenario(
         [
-            RateLimited(service="huggingface", times=1, retry_after_s=0),
+            RateLimited(service="huggingface", times=1, retry_after_s=1),
             CutConnection(service="huggingface", side="request", times=1),
             LostAck(method=None, service="huggingface", times=2),
             Flaky(service="huggingface", share=0.2, seed=3, times=4),
         ]
     )
     assert place.here(run, "--repo", repo) == 0
+    place.sandbox.set_scenario([])
     assert place.commits(repo) == 1 and numbers_of(place.files(repo=repo)["README.md"].decode()) == SUMMARY
 
 
@@ -158,7 +167,7 @@ def test_stopped_by_a_signal_it_says_so_and_ends(place: HubPlace, run: Path, rep
     child = place.start(run, "--repo", repo)
     wait_until(lambda: len(place.asked()) > asked, child)
     child.terminate()
-    assert child.wait(timeout=5) == 75
+    assert child.wait(timeout=15) == 75
     assert (state(run)["state"], state(run)["remedy"]) == ("failed", f"arrcoc upload {RUN}")
     assert "SIGTERM" in str(state(run)["detail"])
     child.communicate()
@@ -206,6 +215,13 @@ def test_wrong_inputs_have_one_message_with_the_repair(
     monkeypatch.setenv("HF_TOKEN", place.sandbox.box.service("huggingface").new_token("read"))
     left = Failed(place, run, capsys, "--repo", "sandbox/new")
     assert left.code == 1 and "may not write" in left.detail and "hf auth login" in left.remedy
+    monkeypatch.setenv("HF_TOKEN", place.token)
+    place.sandbox.set_scenario([StorageFull(method="commit")])
+    left = Failed(place, run, capsys, "--repo", "sandbox/full")
+    assert left.code == 1 and "no room for sandbox/full" in left.detail and "Make room" in left.remedy
+    place.sandbox.set_scenario([PermissionDenied(entity="sandbox-org")])
+    left = Failed(place, run, capsys, "--repo", "sandbox-org/closed")
+    assert left.code == 1 and "may not write to sandbox-org/closed" in left.detail
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     left = Failed(place, run, capsys, "--patience", "0")
     assert left.code == 1 and "cannot be reached" in left.detail and "network" in left.remedy

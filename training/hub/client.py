@@ -32,6 +32,7 @@ Progress = Callable[[int, int], None]
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 _SCOPES: dict[int, CloudScope] = {400: "invalid", 401: "auth", 403: "permission", 404: "not-found", 413: "invalid"}
 _PASSES = frozenset({"unavailable", "offline", "conflict"})
+_NO_ROOM = (402, 507)
 _MOVED = (409, 412)  # somebody else has committed meanwhile
 
 
@@ -63,9 +64,10 @@ class Repository:
                 return self._push(package, private, chosen, on_progress)
             except (HTTPError, RuntimeError) as error:
                 found = self._translated(error)
-                if found.scope not in _PASSES or time.monotonic() + pause > deadline:
+                wait = max(pause * random.uniform(0.5, 1.0), float(found.data.get("retry_after_s", 0)))
+                if found.scope not in _PASSES or time.monotonic() + wait > deadline:
                     raise found from error
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _push(self, package: Package, private: bool, chosen: bool, on_progress: Progress) -> Pushed:
@@ -152,8 +154,19 @@ class Repository:
                 scope="permission",
                 remedy=f"{LOG_IN}, with a token that may write there; or name a repository of yours (HF_HUB_REPO_ID).",
             )
+        if status in _NO_ROOM:
+            return CloudError(
+                f"the Hub has no room for {self.repo}: {said}",
+                scope="quota",
+                remedy=f"Make room there ({self.endpoint}/settings/billing), or name another repository (--repo).",
+            )
         scope = _SCOPES.get(status, "unavailable" if status == 429 or status >= 500 else "invalid")
-        return CloudError(f"{self.endpoint} answered {status}: {said}", scope=scope)
+        wait = cause.response.headers.get("Retry-After", "")
+        return CloudError(
+            f"{self.endpoint} answered {status}: {said}",
+            scope=scope,
+            data={"retry_after_s": wait} if wait.isdigit() else None,
+        )
 
 
 LOG_IN = "hf auth login"
