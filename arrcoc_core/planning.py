@@ -168,6 +168,7 @@ class Plan:
             "uses": list(self.uses),
             "cloud": None if self.cloud is None else self.cloud.to_json(),
             "queue": None if self.queue is None else self.queue.to_json(),
+            "hub": {"repo": self.resolved.experiment.hub.repo, "private": self.resolved.experiment.hub.private},
             "checks": [check._asdict() for check in self.checks],
             "warnings": list(self.warnings),
             "ok": self.ok,

@@ -18,10 +18,14 @@ def _always() -> bool:
     return True
 
 
+def _no_words() -> str:
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Action:
     """`keys`: Qt key sequences ("Ctrl+K", "?"). `menu`: one of MENUS, or "" for none. `checked`: None = no
-    check mark.
+    check mark. `why`: the reason why it is not possible now, where there is one to tell.
     """
 
     id: str
@@ -32,6 +36,12 @@ class Action:
     menu: str = ""
     enabled: Callable[[], bool] = _always
     checked: Callable[[], bool] | None = None
+    why: Callable[[], str] = _no_words
+
+    def words(self) -> str:
+        """The title; where it is not possible now, with the reason."""
+        why = "" if self.enabled() else self.why()
+        return f"{self.title} ({why})" if why else self.title
 
 
 class ActionTable:

@@ -27,7 +27,7 @@ def window_actions(window: MainWindow) -> list[Action]:
         *(_page(key, name, title, window) for key, name, title in PAGES),
         Action(
             id="app.sandbox",
-            title="Sandbox: rehearse without the cloud",
+            title="Sandbox: rehearse without the cloud, W&B and the Hub",
             menu="App",
             run=window.state.sandbox.toggle,
             checked=lambda: window.state.sandbox.on,

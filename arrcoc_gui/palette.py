@@ -53,6 +53,9 @@ def entries(actions: ActionTable, scope: str, state: AppState) -> list[Entry]:
         Entry(action.title, "Action", "  ".join(map(key_text, action.keys)), action.run)
         for action in actions.available(scope)
     ]
+    for action in (action for action in actions if action.scope in ("window", scope) and not action.enabled()):
+        if action.why():
+            found.append(Entry(action.title, "not now", action.why(), partial(state.notice.emit, action.words())))
     if state.discovery is not None:
         names = {entry.name: entry for entry in state.discovery.entries if entry.error is None}
         sweeps = dict.fromkeys(entry.sweep for entry in names.values() if entry.sweep)

@@ -7,12 +7,13 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from arrcoc_gui.actions import Action, ActionTable
+from arrcoc_gui.widgets.labels import as_written
 
 
 class QtActions(QObject):
     """Adapter over an `ActionTable`. Keys of a page's scope are live only while that page is the current one."""
 
-    refused = Signal(str)  # title of an action whose key was pressed while it was not possible
+    refused = Signal(str)  # why an action whose key was pressed is not possible
 
     def __init__(self, table: ActionTable, window: QWidget) -> None:
         super().__init__(window)
@@ -60,12 +61,13 @@ class QtActions(QObject):
     def _refresh(self, actions: list[Action]) -> None:
         for action in actions:
             made = self._made[action.id]
+            made.setText(as_written(action.words()))
             made.setEnabled(action.scope in ("window", self.scope) and action.enabled())
             if action.checked is not None:
                 made.setChecked(action.checked())
 
     def _make(self, action: Action) -> QAction:
-        made = QAction(action.title, self._window)
+        made = QAction(as_written(action.title), self._window)
         made.setShortcuts([QKeySequence(key) for key in action.keys])
         made.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         made.setCheckable(action.checked is not None)
@@ -77,6 +79,6 @@ class QtActions(QObject):
         if action.enabled():
             action.run()
         else:
-            self.refused.emit(action.title)
+            self.refused.emit(f"{action.title}: {action.why() or 'not possible just now'}")
         if action.checked is not None:
             self._made[action.id].setChecked(action.checked())

@@ -1,4 +1,6 @@
-"""The switch between Google Cloud and the sandbox: for this process and for everything it starts.
+"""The switch between the services themselves (Google Cloud, W&B, the Hub) and the sandbox that stands in for them.
+
+It holds for this process and for everything it starts.
 
 On, `ARRCOC_CLOUD_ENDPOINTS` names the sandbox's folder in this process's environment, which child processes, plans and
 launches read; a server is started in a child process where none runs. Off, the variable is gone again, and a server
@@ -22,7 +24,7 @@ from arrcoc_gui.prefs import Prefs
 VARIABLE = "ARRCOC_CLOUD_ENDPOINTS"
 PREF = "sandbox"
 State = Literal["off", "starting", "on", "failed"]
-WORDS = "Sandbox: nothing here is real or costs anything"
+WORDS = "Sandbox: Google Cloud, W&B and the Hub are pretended; nothing is real or costs anything"
 
 
 class SandboxSwitch(QObject):
@@ -51,7 +53,7 @@ class SandboxSwitch(QObject):
 
     @property
     def ready(self) -> bool:
-        """Whether commands can be sent: to Google, or to a sandbox that answers."""
+        """Whether commands can be sent: to the services themselves, or to a sandbox that answers."""
         return self.state in ("off", "on")
 
     def restore(self) -> None:
@@ -85,7 +87,7 @@ class SandboxSwitch(QObject):
         self._task.start()
 
     def turn_off(self) -> None:
-        """Back to Google Cloud."""
+        """Back to the services themselves."""
         if self.state == "off":
             return
         if self._task is not None:

@@ -2,8 +2,8 @@
 
 `AppState` is the one bridge between the pages and `arrcoc_core`. Every call into the core goes through a
 background thread; the pages only listen to signals and call the methods below. It polls the store's change
-token and the progress of unfinished runs three times a second, and lets `reconcile` replace a dead supervisor
-now and then.
+token, the progress of unfinished runs and how uploads stand three times a second, and lets `reconcile` replace a dead
+supervisor now and then.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 POLL_MS = 300
 RECONCILE_MS = 5000
+UPLOADS_WATCHED = 60
+UPLOAD = "upload.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class AppState(QObject):
     page_wanted = Signal(str)  # page the window is to show
     cloud_launch_wanted = Signal(str, tuple)  # experiment or sweep, sets: it costs money, so it asks first
     fix_wanted = Signal(object)  # Fix: a repair that a person wants run
+    accounts_changed = Signal()  # something was set up, or a key may be another one
     launch_started = Signal(list)  # names
     launched = Signal(object)  # Run or SweepRun
     launch_ended = Signal()  # well or not
@@ -63,6 +66,7 @@ class AppState(QObject):
         self.selection = ""
         self._token: int | None = None
         self._progress: dict[str, object] = {}
+        self._uploads: dict[Path, float] = {}
         self._poll_task: Task | None = None
         self._reconcile_task: Task | None = None
         self._discovery_task: Task | None = None
@@ -108,9 +112,9 @@ class AppState(QObject):
         """Look at the store once, unless a look is still under way."""
         if self._poll_task is not None and not self._poll_task.finished:
             return
-        root, token, seen = self.root, self._token, self._progress
+        root, token, seen, uploads = self.root, self._token, self._progress, self._uploads
         self._poll_task = run_in_background(
-            lambda: _look(root, token, seen), self._polled, self._poll_failed, self, name="reading the runs"
+            lambda: _look(root, token, seen, uploads), self._polled, self._poll_failed, self, name="reading the runs"
         )
 
     def discover(self) -> None:
@@ -217,8 +221,8 @@ class AppState(QObject):
 
     # -- answers of the background ---------------------------------------------------------------------------
 
-    def _polled(self, answer: tuple[int, list[Run] | None, dict[str, object]]) -> None:
-        self._token, runs, self._progress = answer
+    def _polled(self, answer: tuple[int, list[Run] | None, dict[str, object], dict[Path, float]]) -> None:
+        self._token, runs, self._progress, self._uploads = answer
         self._last_poll_error = ""
         if runs is not None:
             self.runs = runs
@@ -277,16 +281,30 @@ class AppState(QObject):
         self._reconcile_task = run_in_background(look, None, self._poll_failed, self, name="checking the supervisor")
 
 
-def _look(root: Path, token: int | None, seen: dict[str, object]) -> tuple[int, list[Run] | None, dict[str, object]]:
-    """The store's token; all runs when anything has changed since `token` and `seen`; progress by id of unfinished
-    runs.
+def _look(
+    root: Path, token: int | None, seen: dict[str, object], uploads: dict[Path, float]
+) -> tuple[int, list[Run] | None, dict[str, object], dict[Path, float]]:
+    """The store's token; all runs when anything has changed since `token`, `seen` and `uploads`; progress by id of
+    unfinished runs; when each run's upload was told of last.
     """
     from arrcoc_core import api
 
     now = api.changes_token(root)
-    if now == token and not seen:
-        return now, None, seen
+    told = {path: _written(path) for path in uploads}
+    if now == token and not seen and told == uploads:
+        return now, None, seen, uploads
     runs = list(api.runs(root=root))
     progress: dict[str, object] = {run.id: run.progress for run in runs if not run.finished}
-    changed = now != token or progress != seen
-    return now, runs if changed else None, progress
+    # One who uploads an old run by hand is found with the next change; the newest are looked at.
+    files = [run.directory / UPLOAD for run in runs[:UPLOADS_WATCHED]]
+    stamps = {path: told[path] if path in told else _written(path) for path in files}
+    changed = now != token or progress != seen or stamps != uploads
+    return now, runs if changed else None, progress, stamps
+
+
+def _written(path: Path) -> float:
+    """When a file was written last; 0 while there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -75,7 +75,7 @@ class MainWindow(QMainWindow):
         self.table = ActionTable(window_actions(self))
         self.actions_ = QtActions(self.table, self)
         self.actions_.fill(self.menuBar())
-        self.actions_.refused.connect(lambda title: self.show_notice(f"{title}: not possible just now"))
+        self.actions_.refused.connect(self.show_notice)
         self._make_tools()
         self._show_sandbox()
         state.problem.connect(self.banners.show_problem)

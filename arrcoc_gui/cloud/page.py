@@ -8,9 +8,10 @@ cancelled; all of them can be run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -22,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from arrcoc_gui.background import Task, run_in_background
-from arrcoc_gui.cloud.account import NO_PROJECT, REHEARSE, Account, read_account
+from arrcoc_gui.cloud.account import NO_PROJECT, REHEARSE, Account, read_account, write_setting
 from arrcoc_gui.cloud.trouble import Fix
 from arrcoc_gui.cloud.trouble_view import TroubleView
 from arrcoc_gui.cloud_task import CloudTask, Ending
@@ -147,6 +148,9 @@ class CloudPage(QWidget):
         if self.busy:
             self.state.notice.emit("One command at a time: wait for the one under way")
             return
+        if fix.setting is not None:
+            self._ask_write(*fix.setting)
+            return
 
         def answered(answer: str) -> None:
             if answer == "run":
@@ -166,6 +170,27 @@ class CloudPage(QWidget):
 
     # -- inside
 
+    def _ask_write(self, key: str, value: str) -> None:
+        def answered(answer: str) -> None:
+            root = self.state.root
+            if answer == "write":
+                run_in_background(
+                    lambda: write_setting(root, key, value),
+                    self._written,
+                    self.state.report,
+                    self,
+                    name="writing .training",
+                )
+
+        acts = [("Write it", "write", Role.AcceptRole)]
+        text = f"{key}={value}\n\nThe line of .training changes; nothing else does, here or there."
+        self._keep(ask(f"Write {key}?", text, "Not now", acts, answered, self))
+
+    def _written(self, file: Path) -> None:
+        self.state.notice.emit(f"Written to {file.name}. Looking again …")
+        self.state.accounts_changed.emit()
+        self.read_account()
+
     def _run_fix(self, fix: Fix) -> None:
         words = fix.words
         if words[0] == "arrcoc":
@@ -178,6 +203,7 @@ class CloudPage(QWidget):
     def _fixed(self, ending: Ending) -> None:
         if ending.ok:
             self.state.notice.emit("Done. Looking again …")
+            self.state.accounts_changed.emit()
             self.read_account()
 
     def _cancel(self, answer: str) -> None:
@@ -220,6 +246,10 @@ class CloudPage(QWidget):
         if self.isVisible() and self.state.sandbox.ready:
             self.read_account()
 
+    def reveal(self, widget: QWidget) -> None:
+        """Scroll to it once it has its place."""
+        QTimer.singleShot(0, widget, lambda: self.area.ensureWidgetVisible(widget, 0, theme().px(24)))
+
     def read_account(self) -> None:
         """Read the project, then look."""
         self._stale = False
@@ -230,7 +260,7 @@ class CloudPage(QWidget):
 
     def _account_read(self, account: Account) -> None:
         self.account = account
-        missing = self.needs_project and not account.project
+        missing = self.needs_project and not account.project and not account.others
         self.no_account.setVisible(missing)
         self.inside.setVisible(not missing)
         for place in range(self.buttons.count()):
@@ -273,7 +303,7 @@ class CloudPage(QWidget):
         column.addWidget(self.no_account)
         column.addWidget(self.inside)
         column.addStretch(1)
-        area = fill_scrolling(self, whole)
+        self.area = area = fill_scrolling(self, whole)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.cancel.hide()
         self.no_account.hide()

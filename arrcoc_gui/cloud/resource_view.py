@@ -8,21 +8,21 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QFontMetrics, QResizeEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import duration
 from arrcoc_gui.cloud.resources import LOOKS, ResourceRow, ResourceRows
 from arrcoc_gui.cloud.trouble_view import TroubleView
+from arrcoc_gui.links import open_web, web_address
 from arrcoc_gui.theme import theme, themes
 from arrcoc_gui.widgets.card import Card, text_label
 from arrcoc_gui.widgets.labels import ElidedLabel
 from arrcoc_gui.widgets.state_mark import StateMark
 
 TICK_MS = 200
-_WIDEST = max((look.word for look in LOOKS.values()), key=len)
-_WIDEST_CHECK = "not known"
+_CHECK_WORDS = ("ok", "failed", "skipped", "not known", "waiting")
 _FLASHES_S = 0.95  # what took less has no duration worth reading
 
 
@@ -35,7 +35,7 @@ class ResourceLine(QFrame):
         super().__init__(parent)
         self.row = row
         self._compact = compact
-        self.mark = StateMark(row.look, _WIDEST_CHECK if compact else _WIDEST)
+        self.mark = StateMark(row.look, _widest(compact=compact))
         self.title = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self.title.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.detail = ElidedLabel()
@@ -49,7 +49,7 @@ class ResourceLine(QFrame):
         keep = self.console.sizePolicy()
         keep.setRetainSizeWhenHidden(not compact)
         self.console.setSizePolicy(keep)
-        self.console.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self.row.console)))
+        self.console.clicked.connect(lambda: open_web(self.row.console))
         self.trouble: TroubleView | None = None
         line = QHBoxLayout()
         line.setSpacing(theme().px(12))
@@ -72,7 +72,7 @@ class ResourceLine(QFrame):
         self.title.set_full_text(row.title)
         # The error says it better than the detail beside it.
         self.detail.set_full_text("" if row.trouble is not None else row.detail)
-        self.console.setVisible(bool(row.console))
+        self.console.setVisible(bool(web_address(row.console)))
         self.console.setToolTip(row.console)
         self.console.setAccessibleName(f"Open {row.title} in the console")
         self._show_trouble(row)
@@ -194,3 +194,10 @@ class ResourceList(Card):
         for shown in self.lines_by_key.values():
             if shown.row.look.live:
                 shown.tick()
+
+
+def _widest(*, compact: bool) -> str:
+    """The word that takes most room: the names stand below one another."""
+    metrics = QFontMetrics(theme().font("small", bold=True))
+    words = _CHECK_WORDS if compact else [look.word for look in LOOKS.values()]
+    return max(words, key=metrics.horizontalAdvance)

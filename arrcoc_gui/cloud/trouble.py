@@ -21,6 +21,10 @@ from arrcoc_core.settings_keys import looks_secret
 RUNNABLE = (("arrcoc", "setup"), ("arrcoc", "infra"), ("arrcoc", "sandbox", "start"), ("gcloud",))
 """Beginnings of the commands that the app may run for a person who agrees."""
 
+WRITABLE = ("HF_HUB_REPO_ID", "WANDB_ENTITY")
+"""Settings that the app may write for a person who agrees: a name, never a place or a key."""
+
+_SETTING = re.compile(rf"\b({'|'.join(WRITABLE)})=([\w.-]+(?:/[\w.-]+)?)")
 _SECRET_SHAPES = re.compile(
     r"hf_[A-Za-z0-9]{16,}|ya29\.[\w.-]+|(?<=Bearer )\S+|\b[0-9a-f]{40}\b"
     r"|-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----"
@@ -46,6 +50,12 @@ class Fix:
             return known
         # gcloud knows no sandbox: it would act on the real account.
         return not os.environ.get("ARRCOC_CLOUD_ENDPOINTS") and shutil.which("gcloud") is not None
+
+    @property
+    def setting(self) -> tuple[str, str] | None:
+        """The key and the value that it says to write into `.training`, where the app may do that."""
+        found = _SETTING.search(self.text) if not self.command else None
+        return (found[1], found[2].rstrip(".")) if found is not None else None
 
     @property
     def typed(self) -> str:
@@ -104,12 +114,20 @@ class Trouble:
 
     def as_text(self) -> str:
         """All of it, for the clipboard."""
-        lines = [self.message, *([self.cause] if self.cause else [])]
+        return "\n".join([self.message, *([self.cause] if self.cause else []), *self._steps()])
+
+    @property
+    def remedy(self) -> str:
+        """The steps alone, for a banner."""
+        return "\n".join(self._steps())
+
+    def _steps(self) -> list[str]:
+        lines: list[str] = []
         for number, fix in enumerate(self.fixes, 1):
             lines.append(f"{number}. {fix.text}" if fix.text else f"{number}. {fix.typed}")
             if fix.command and fix.text:
                 lines.append(f"   {fix.typed}")
-        return "\n".join(lines)
+        return lines
 
 
 def fixes_of(remedy: str) -> tuple[Fix, ...]:

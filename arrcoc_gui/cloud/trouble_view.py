@@ -60,8 +60,10 @@ class TroubleView(QFrame):
         for number, fix in enumerate(fixes, 1):
             grid.addWidget(text_label(f"{number}.", "muted", wrap=False), row, 0, Qt.AlignmentFlag.AlignTop)
             if fix.text:
-                grid.addWidget(text_label(fix.text), row, 1, 1, 3)
+                grid.addWidget(text_label(fix.text), row, 1, 1, 2 if fix.setting else 3)
                 row += 1 if fix.command else 0
+            if fix.setting is not None:
+                grid.addWidget(self._write(fix, fix.setting[1]), row, 3)
             if fix.command:
                 # A command may be longer than the page: it is shortened on screen, and whole in the clipboard.
                 command = ElidedLabel(fix.typed, mode=Qt.TextElideMode.ElideMiddle)
@@ -78,6 +80,12 @@ class TroubleView(QFrame):
         button.setProperty("look", "quiet")
         button.setAccessibleName(name)
         button.clicked.connect(lambda: QGuiApplication.clipboard().setText(text))
+        return button
+
+    def _write(self, fix: Fix, value: str) -> QPushButton:
+        button = QPushButton(f"Use {value}…")
+        button.setAccessibleName(f"Write {value} into .training; asks first")
+        button.clicked.connect(lambda: self.fix_wanted.emit(fix))
         return button
 
     def _run(self, fix: Fix) -> QPushButton:

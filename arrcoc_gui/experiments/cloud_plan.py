@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from arrcoc_core.formatting import UNKNOWN, duration, money, plural
+from arrcoc_core.queue.planned import QueuePlan
 from arrcoc_gui.cloud.trouble import fixes_of
+from arrcoc_gui.experiments.outward import hub_words, logs_words
 from arrcoc_gui.widgets.plain_table import Cell, TableRow
 
 LADDER_HEADERS = ("", "Region", "Machine", "How", "Waits at most", "Whole run")
@@ -31,6 +33,23 @@ class CloudPlanView:
     @property
     def cloud(self) -> Mapping[str, Any]:
         return self.held["cloud"]
+
+    @property
+    def logs(self) -> str:
+        """Where its rows go while it trains, and why there: "online as ada at …", "offline: no key …"."""
+        return logs_words(self.held.get("checks") or ())
+
+    @property
+    def hub(self) -> str:
+        """Where its selector goes in the end."""
+        hub = self.held.get("hub") or {}
+        return hub_words(str(hub.get("repo") or ""), private=bool(hub.get("private", True)))
+
+    @property
+    def queue(self) -> QueuePlan | None:
+        """The W&B Launch queue that it goes through; None: straight to Vertex AI."""
+        held = self.held.get("queue")
+        return None if not held else QueuePlan.from_json(held)
 
     @property
     def sandbox(self) -> bool:
@@ -81,6 +100,9 @@ class CloudPlanView:
             lines.append(
                 (f"{duration(low)} to {duration(high)} on {self.machine} ({self.held['estimate_source']})", "")
             )
+        if self.queue is not None:
+            lines.append((f"Through the queue {self.queue.title}: {self.queue.standing or 'not looked at yet'}", ""))
+        lines += [(f"Logs {self.logs}", ""), (f"Hub: {self.hub}", "")]
         each = " each" if self.runs > 1 else ""
         if self.cap:
             lines.append((f"Cap: a run is cancelled at {money(self.cap)}{each} (max_cost_usd)", ""))
@@ -128,6 +150,12 @@ class CloudPlanView:
         place = (
             f"{self.machine} in {first.get('region', '')}, {WORDS.get(str(first.get('provisioning')), '')}, at {price}"
         )
+        if self.queue is not None:
+            agent = "" if self.queue.agents or self.queue.agents is None else " No agent polls it: one is started here."
+            place = f"Through the queue {self.queue.title}.{agent} Then {place}"
+        place = f"{place}. It logs {self.logs}"
+        if (self.held.get("hub") or {}).get("repo"):
+            place = f"{place}. In the end its selector goes to the Hub: {self.hub}"
         span = self.cost_range
         costs = f"It costs {money(span[0])} to {money(span[1])}." if span is not None else "What it costs is not known."
         each = " each" if self.runs > 1 else ""

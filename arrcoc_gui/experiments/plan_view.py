@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
 from arrcoc_core.formatting import UNKNOWN, duration, money
+from arrcoc_gui.experiments.outward import hub_words, logs_words
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.labels import ElidedLabel
 
@@ -25,6 +26,8 @@ def plan_lines(plan: Plan) -> list[tuple[str, str, str]]:
         ("Time", f"{duration(low)} to {duration(high)}  ({plan.estimate_source})" if high else UNKNOWN, ""),
         ("Cost", money(plan.cost_usd), ""),
         ("Image", plan.image, ""),
+        ("Logs", logs_words(plan.checks), ""),
+        ("Hub", hub_words(plan.resolved.experiment.hub.repo, private=plan.resolved.experiment.hub.private), ""),
         ("Config", plan.fingerprint, "mono"),
         ("Code", plan.code, "mono"),
         ("Command", " ".join(plan.command), "mono"),

@@ -70,7 +70,7 @@ class Row:
         """Whether it is for the cloud and there is no project to run it in."""
         shown = next((row for row in (self, *self.children) if row.resolved is not None), None)
         compute = shown.resolved.experiment.compute.kind if shown is not None and shown.resolved is not None else ""
-        return self.blocked is not None and compute == "vertex" and not self.in_cloud
+        return self.blocked is not None and compute in ("vertex", "wandb-launch") and not self.in_cloud
 
     @property
     def in_cloud(self) -> bool:

@@ -6,6 +6,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from arrcoc_gui.accounts.card import AccountsCard
 from arrcoc_gui.actions import Action
 from arrcoc_gui.background import Task, run_in_background
 from arrcoc_gui.home.band import Band
@@ -31,6 +32,7 @@ class HomePage(QWidget):
         self._again = False
         self._asked = False
         self._last_failure = ""
+        self._newcomer = True
         self.bands: dict[str, Band] = {}
         self.feed = HomeFeed(self)
         self.quiet = text_label("Looking at your runs …", "muted")
@@ -40,6 +42,8 @@ class HomePage(QWidget):
         self.next = NextCard()
         self.needs = NeedsCard()
         self.money = MoneyCard()
+        self.accounts = AccountsCard(state.root)
+        self.accounts.asks = bool(state.prefs.get("ask_accounts", True))
         self._lay_out()
         self._connect()
         self._timer = QTimer(self, interval=REFRESH_MS)
@@ -69,6 +73,7 @@ class HomePage(QWidget):
     def shutdown(self) -> None:
         self._timer.stop()
         self.feed.close()
+        self.accounts.shutdown()
         if self._task is not None:
             self._task.cancel()
 
@@ -120,7 +125,8 @@ class HomePage(QWidget):
         self.next.show_step(summary.next_step)
         self.needs.show_needs(summary.needs_user)
         self.money.show_money(view.spending, view.rehearsed)
-        self._right.setVisible(not view.newcomer or bool(summary.needs_user))
+        self._newcomer = view.newcomer and not summary.needs_user
+        self._show_right()
         self.feed.watch([run.directory for run in self.state.runs if run.id in self.bands])
         if self._asked:
             self._asked = False
@@ -128,6 +134,10 @@ class HomePage(QWidget):
         if self._again:
             self._again = False
             self.refresh()
+
+    def _show_right(self) -> None:
+        """A newcomer's page has only the one button, until there is something to say of accounts."""
+        self._right.setVisible(not self._newcomer or bool(self.accounts.shown))
 
     def _failed(self, error: Exception) -> None:
         self._again = False
@@ -146,11 +156,13 @@ class HomePage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._timer.start()
+        self.accounts.page_shown(True)
         self.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._timer.stop()
+        self.accounts.page_shown(False)
         self.feed.watch([])
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -169,6 +181,10 @@ class HomePage(QWidget):
         self.results.opened.connect(state.open_run)
         self.needs.opened.connect(state.open_run)
         self.needs.edit.connect(state.open_in_editor)
+        self.accounts.notice.connect(state.notice)
+        self.accounts.look.changed.connect(self._show_right)
+        state.accounts_changed.connect(self.accounts.forget)
+        state.sandbox.changed.connect(self.accounts.forget)
         self.money.opened.connect(lambda: state.page_wanted.emit("infra"))
 
     def _lay_out(self) -> None:
@@ -189,6 +205,7 @@ class HomePage(QWidget):
         right.addWidget(self.next)
         right.addWidget(self.needs)
         right.addWidget(self.money)
+        right.addWidget(self.accounts)
         right.addStretch()
         body = QWidget()
         body.setProperty("look", "page")
@@ -201,5 +218,14 @@ class HomePage(QWidget):
         columns.addLayout(left, stretch=5)
         columns.addWidget(self._right, stretch=2)
         fill_scrolling(self, body)
-        for widget in (self.welcome, self.next, self.results, self.needs, self.money, self.more, self._right):
+        for widget in (
+            self.welcome,
+            self.next,
+            self.results,
+            self.needs,
+            self.money,
+            self.accounts,
+            self.more,
+            self._right,
+        ):
             widget.hide()

@@ -1,29 +1,39 @@
-"""The Infra page: resources, quota by GPU and region, what it costs to keep, live jobs; each card loads by itself."""
+"""The Infra page: resources, the Launch queue, quota by GPU and region, what it costs to keep, live jobs.
+
+Each card loads by itself.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QHideEvent, QResizeEvent
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QWidget
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.actions import Action
+from arrcoc_gui.cloud.account import Account
 from arrcoc_gui.cloud.page import CloudPage
 from arrcoc_gui.cloud.resource_view import ResourceList
 from arrcoc_gui.cloud.trouble_view import TroubleView
 from arrcoc_gui.cloud_task import Ending
+from arrcoc_gui.infra.agent_request import AgentRequest
+from arrcoc_gui.infra.queue_card import QueueCard
+from arrcoc_gui.infra.queue_rows import removal_question
 from arrcoc_gui.infra.request import QuotaRequest
 from arrcoc_gui.infra.tables import COST_HEADERS, JOB_HEADERS, QUOTA_HEADERS, InfraTables
+from arrcoc_gui.links import open_web
 from arrcoc_gui.state import AppState
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, text_label
 from arrcoc_gui.widgets.inputs import CheckBox
 from arrcoc_gui.widgets.plain_table import PlainTable
+from arrcoc_gui.widgets.question import Role, ask
 
-ABOUT = "What there is of ours in the project, what Google has granted, and what it costs to keep."
+ABOUT = "What there is of ours in the project, at W&B and on the Hub; what Google has granted; what it costs to keep."
 CONSOLE = "https://console.cloud.google.com"
 LINKS = (
     ("Jobs", "vertex-ai/training/custom-jobs"),
@@ -74,6 +84,12 @@ class InfraPage(CloudPage):
         self.buttons.insertWidget(0, self.again)
         self.resources = ResourceList("Resources", "Looking at the project …")
         self.resources.fix_wanted.connect(self.ask_fix)
+        self.queue = QueueCard(state.root)
+        self.queue.start_wanted.connect(self.ask_start_agent)
+        self.queue.stop_wanted.connect(self.ask_stop_agent)
+        self.queue.remove_wanted.connect(lambda _: self.ask_remove_item())
+        self.queue.fix_wanted.connect(self.ask_fix)
+        self.agent_request: AgentRequest | None = None
         quotas = PlainTable("Quota", QUOTA_HEADERS, right=(3, 4, 5), stretch=6, most=10, give_way=(4, 5))
         quotas.confirmed.connect(lambda _: self.ask_request())
         quotas.current_changed.connect(lambda _: self._offer_request())
@@ -113,6 +129,28 @@ class InfraPage(CloudPage):
                 run=self.ask_request,
                 enabled=lambda: bool(self.quotas.table.current_key) and not self.busy,
             ),
+            make(
+                id="infra.agent",
+                title="Start an agent of the Launch queue here",
+                keys=("A",),
+                run=self.ask_start_agent,
+                enabled=lambda: self.queue.start.isEnabled() and not self.queue.start.isHidden(),
+                why=lambda: "one runs here already" if self.queue.agent_here else "",
+            ),
+            make(
+                id="infra.stop-agent",
+                title="Stop the agent of this machine",
+                run=self.ask_stop_agent,
+                enabled=lambda: self.queue.stop.isEnabled() and not self.queue.stop.isHidden(),
+                why=lambda: "none runs here" if self.queue.agent_here is False else "",
+            ),
+            make(
+                id="infra.remove-item",
+                title="Remove the selected item of the queue",
+                keys=("Del",),
+                run=self.ask_remove_item,
+                enabled=lambda: self.queue.remove.isEnabled() and not self.queue.remove.isHidden(),
+            ),
         ]
 
     def focus_first(self) -> None:
@@ -120,7 +158,13 @@ class InfraPage(CloudPage):
 
     def shutdown(self) -> None:
         self._timer.stop()
+        self.queue.shutdown()
         super().shutdown()
+
+    def account_known(self, account: Account) -> None:
+        """Without a Google Cloud project there is W&B and the Hub alone."""
+        for widget in (self.quotas, self.costs, self.jobs, self.links):
+            widget.setVisible(bool(account.project))
 
     def refresh(self) -> None:
         """Look again at everything."""
@@ -129,7 +173,67 @@ class InfraPage(CloudPage):
         self.resources.expect()
         self.tables.begin(time.monotonic())
         self.begin(["infra"], self._said, self._ended)
+        self.queue.look_anew()
         self._show_all()
+
+    def _world_changed(self) -> None:
+        self.queue.forget()
+        super()._world_changed()
+
+    # -- the queue
+
+    def ask_start_agent(self) -> None:
+        """Ask how many runs an agent of this machine may have at once, and start it."""
+        rows = self.queue.rows
+        if rows is None or self.busy:
+            return
+        waiting = sum(item.get("state") in ("waiting", "leased") for item in rows.items)
+        self.agent_request = AgentRequest(rows.title, waiting, sandbox=self.state.sandbox.on, parent=self)
+        self.agent_request.confirmed.connect(
+            lambda slots: self._change_queue(
+                ["agent", "--detach", "--slots", f"{slots}"], "The agent is started", self.queue.agent_started
+            )
+        )
+        self.agent_request.destroyed.connect(self._agent_request_gone)
+        self.agent_request.open()
+
+    def ask_stop_agent(self) -> None:
+        """Ask whether this machine's agent is to end."""
+        if self.busy:
+            return
+        text = "It takes no item any more. The runs that it has taken go on: this machine sees them to their end."
+        acts = [("Stop the agent", "stop", Role.DestructiveRole)]
+        self._keep(ask("Stop the agent of this machine?", text, "Let it go on", acts, self._stop_agent, self))
+
+    def _stop_agent(self, answer: str) -> None:
+        if answer == "stop":
+            self._change_queue(["agent", "--stop"], "The agent has ended")
+
+    def ask_remove_item(self) -> None:
+        """Ask whether the selected item is to be taken out of the queue."""
+        rows, key = self.queue.rows, self.queue.current_item
+        item = rows.item(key) if rows is not None else None
+        if rows is None or item is None or self.busy:
+            return
+
+        def answered(answer: str) -> None:
+            if answer == "remove":
+                self._change_queue(["queue", "--remove", key, "--yes"], "Removed")
+
+        title, text = removal_question(item, rows.title)
+        acts = [("Remove it", "remove", Role.DestructiveRole)]
+        self._keep(ask(title, text, "Leave it", acts, answered, self))
+
+    def _change_queue(self, arguments: list[str], done: str, then: Callable[[], None] | None = None) -> None:
+        def ended(ending: Ending) -> None:
+            if ending.ok:
+                self.state.notice.emit(done)
+            (then if ending.ok and then is not None else self.queue.refresh)()
+
+        self.begin(arguments, lambda _: None, ended, risky=True)
+
+    def _agent_request_gone(self) -> None:
+        self.agent_request = None
 
     # -- the quota request
 
@@ -177,6 +281,7 @@ class InfraPage(CloudPage):
 
     def set_busy(self, busy: bool) -> None:
         self.again.setEnabled(not busy)
+        self.queue.set_may_act(not busy)
         self._offer_request()
         if busy:
             self._timer.start()
@@ -237,7 +342,9 @@ class InfraPage(CloudPage):
         row.addStretch(1)
         row.addWidget(self.wanted)
         self.quotas.lines.addLayout(row)
-        links = QHBoxLayout()
+        self.links = QWidget()
+        links = QHBoxLayout(self.links)
+        links.setContentsMargins(0, 0, 0, 0)
         links.setSpacing(px(16))
         links.addWidget(text_label("In the console:", "muted", wrap=False))
         for words, path in LINKS:
@@ -252,13 +359,14 @@ class InfraPage(CloudPage):
         self._pair.addWidget(self.costs, stretch=3)
         self._pair.addWidget(self.jobs, stretch=2)
         self.body.addWidget(self.resources)
+        self.body.addWidget(self.queue)
         self.body.addWidget(self.quotas)
         self.body.addLayout(self._pair)
-        self.body.addLayout(links)
+        self.body.addWidget(self.links)
 
     def _open(self, path: str) -> None:
         project = self.account.project if self.account is not None else ""
-        QDesktopServices.openUrl(QUrl(f"{self._console()}/{path}?project={project}"))
+        open_web(f"{self._console()}/{path}?project={project}")
 
     def _console(self) -> str:
         """Google's console, or the sandbox's stand-in for it."""

@@ -56,7 +56,9 @@ def money_words(run: RunView) -> str:
 
 
 def preparing_words(run: RunView) -> str:
-    """What the image is doing: "step 3 of 9"; "" where nothing is prepared."""
+    """What the image is doing, or the queue: "step 3 of 9", "2nd in the queue vertex-ai-queue"; "" where nothing is
+    prepared.
+    """
     told = run.preparation
     if told is None:
         return ""
@@ -67,10 +69,13 @@ def preparing_words(run: RunView) -> str:
 
 
 def trouble_of(run: RunView) -> Trouble | None:
-    """What a person should know: it cannot be observed just now, or it failed and can be repaired."""
+    """What a person should know: it cannot be observed just now, it waits for somebody, or it failed."""
     if run.problem and not run.finished:
         text = f"It cannot be observed just now: {run.problem}"
         return Trouble(text, "The run itself goes on; looking goes on, too.", fixes_of(run.remedy))
+    told = run.preparation
+    if told is not None and told.in_queue and told.todo and not run.finished:
+        return Trouble(f"It waits: {told.detail}", "", fixes_of(told.todo))
     if run.state == "failed" and run.remedy:
         return Trouble(run.cause or "It failed.", "", fixes_of(run.remedy))
     return None

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from arrcoc_gui.cloud.trouble_view import TroubleView
+from arrcoc_gui.links import open_web, web_address
 from arrcoc_gui.monitor.attempt_rows import (
     HEADERS,
     RIGHT,
@@ -90,7 +90,7 @@ class AttemptsView(QWidget):
         if run is None or not run.attempts:
             return ""
         chosen = next((a for a in run.attempts if f"{a.n}" == self.table.current_key), run.attempts[-1])
-        return chosen.link
+        return web_address(chosen.link)
 
     def _offer_console(self) -> None:
         link = self._chosen_link()
@@ -98,7 +98,7 @@ class AttemptsView(QWidget):
         self.console.setToolTip(link)
 
     def _open_console(self) -> None:
-        QDesktopServices.openUrl(QUrl(self._chosen_link()))
+        open_web(self._chosen_link())
 
     def _lay_out(self) -> None:
         px = theme().px

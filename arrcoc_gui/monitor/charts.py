@@ -2,7 +2,8 @@
 
 All charts share the horizontal axis, the smoothing and the cursor. Each chart draws itself, repaints only when
 it is visible and something has changed, and at most some twenty times a second (`plotting.Chart`); this board
-decides which charts and which curves there are.
+decides which charts and which curves there are. What the machine did meanwhile (`system/…`) has no steps: by step,
+those charts go by the time since the start.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from arrcoc_core.formatting import is_share
 from arrcoc_gui.monitor.chart_grid import ChartCard, ChartGrid
 from arrcoc_gui.monitor.chart_toolbar import ChartToolbar
-from arrcoc_gui.monitor.panels import FAINT_REFERENCE, MAIN, REFERENCES, choices, panel_specs, shown_at_first
+from arrcoc_gui.monitor.panels import (
+    FAINT_REFERENCE,
+    MAIN,
+    REFERENCES,
+    SYSTEM,
+    choices,
+    is_system,
+    panel_specs,
+    shown_at_first,
+)
 from arrcoc_gui.monitor.run_feed import RunFeed
 from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.plotting import Chart
@@ -78,13 +88,12 @@ class ChartBoard(QWidget):
 
     def has_points(self) -> bool:
         """Whether any drawn run has logged a row."""
-        return any(self._metric_names(run) for run in self._runs)
+        return any(not is_system(name) for run in self._runs for name in self._metric_names(run))
 
     def set_cursor(self, step: float | None, time: float | None) -> None:
         """Show the shared cursor."""
-        x = self._x_of(step, time)
-        for chart in self._charts():
-            chart.set_cursor(x)
+        for metric, chart in self._by_metric():
+            chart.set_cursor(self._x_of(step, time, self._mode_of(metric)))
 
     def set_following(self, following: bool) -> None:
         self.toolbar.set_following(following)
@@ -131,20 +140,27 @@ class ChartBoard(QWidget):
     def _charts(self) -> list[Chart]:
         return [self.main, *self.grid.charts.values()]
 
+    def _by_metric(self) -> list[tuple[str, Chart]]:
+        return [(MAIN, self.main), *self.grid.charts.items()]
+
+    def _mode_of(self, metric: str) -> str:
+        mode = self.toolbar.x_mode
+        return "relative" if mode == "step" and is_system(metric) else mode
+
     def _new_chart(self, metric: str) -> Chart:
         chart = Chart(title=metric, percent=is_share(metric))
-        chart.set_x_mode(self.toolbar.x_mode)
+        chart.set_x_mode(self._mode_of(metric))
         chart.set_log_y(self.toolbar.log.isChecked())
         chart.set_smoothing(self.toolbar.alpha)
-        chart.cursor_moved.connect(self._hovered)
-        chart.clicked.connect(self._clicked)
+        chart.cursor_moved.connect(lambda x: self._hovered(metric, x))
+        chart.clicked.connect(lambda x: self._clicked(metric, x))
         chart.curve_clicked.connect(self.run_clicked)
         chart.view_changed.connect(lambda zoomed: self._view_changed(chart, zoomed))
         return chart
 
     def _metric_names(self, run: RunView) -> list[str]:
         metrics = None if self._feed is None else self._feed.metrics(run.id)
-        return [] if metrics is None else metrics.names
+        return [] if metrics is None else [*metrics.names, *(f"{SYSTEM}{name}" for name in metrics.system_names)]
 
     def _rebuild(self) -> None:
         """Bring panels, curves and references in line with what is shown; cheap when nothing is new."""
@@ -172,10 +188,10 @@ class ChartBoard(QWidget):
             chart.remove_curve(key)
         for run in self._runs:
             metrics = self._feed.metrics(run.id)
-            if metrics is not None and metric in metrics.names:
+            if metrics is not None and metric in self._names[run.id]:
                 chart.set_curve(
                     run.id,
-                    metrics.series(metric),
+                    metrics.system(metric.removeprefix(SYSTEM)) if is_system(metric) else metrics.series(metric),
                     label=labels[run.id],
                     color=self._color_of(run.id),
                     origin=metrics.first_time,
@@ -203,30 +219,31 @@ class ChartBoard(QWidget):
         metrics = None if self._feed is None or not self._focus else self._feed.metrics(self._focus)
         return 0.0 if metrics is None or metrics.first_time is None else metrics.first_time
 
-    def _x_of(self, step: float | None, time: float | None) -> float | None:
-        if self.toolbar.x_mode == "step":
+    def _x_of(self, step: float | None, time: float | None, mode: str) -> float | None:
+        if mode == "step":
             return step
         if time is None:
             return None
-        return time - self._origin() if self.toolbar.x_mode == "relative" else time
+        return time - self._origin() if mode == "relative" else time
 
-    def _tell(self, x: float | None, by_step: Any, by_time: Any) -> None:
-        if x is None or self.toolbar.x_mode == "step":
+    def _tell(self, metric: str, x: float | None, by_step: Any, by_time: Any) -> None:
+        mode = self._mode_of(metric)
+        if x is None or mode == "step":
             by_step.emit(x)
         else:
-            by_time.emit(x + self._origin() if self.toolbar.x_mode == "relative" else x)
+            by_time.emit(x + self._origin() if mode == "relative" else x)
 
-    def _hovered(self, x: float | None) -> None:
-        self._tell(x, self.step_hovered, self.time_hovered)
+    def _hovered(self, metric: str, x: float | None) -> None:
+        self._tell(metric, x, self.step_hovered, self.time_hovered)
 
-    def _clicked(self, x: float | None) -> None:
-        self._tell(x, self.step_wanted, self.time_wanted)
+    def _clicked(self, metric: str, x: float | None) -> None:
+        self._tell(metric, x, self.step_wanted, self.time_wanted)
 
     # -- settings
 
     def _x_changed(self, mode: str) -> None:
-        for chart in self._charts():
-            chart.set_x_mode(mode)
+        for metric, chart in self._by_metric():
+            chart.set_x_mode(self._mode_of(metric))
         self.step_hovered.emit(None)
 
     def _log_changed(self, on: bool) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from arrcoc_gui.monitor.run_rows import LIVE_METRIC
 from arrcoc_gui.monitor.run_view import RunView
 
-CHARTS, RESULT, ATTEMPTS = "charts", "result", "attempts"
+CHARTS, RESULT, ATTEMPTS, VALUES = "charts", "result", "attempts", "values"
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,14 @@ def first_choice(runs: Sequence[RunView]) -> str:
 
 
 def first_view(run: RunView) -> str:
-    """Charts of a run that goes on, the result of one that has ended."""
-    return RESULT if run.finished else CHARTS
+    """Charts of a run that goes on (or is only read), the result of one of ours that has ended."""
+    return RESULT if run.finished and not run.read_only else CHARTS
+
+
+def possible_view(run: RunView | None, wanted: str, *, sweep: bool) -> str:
+    """The view that is shown where `wanted` is asked for: a run that is only read has no result and no attempts of
+    ours, a sweep as a whole no values.
+    """
+    if run is not None and run.read_only and wanted in (RESULT, ATTEMPTS):
+        return VALUES
+    return CHARTS if sweep and wanted == VALUES else wanted

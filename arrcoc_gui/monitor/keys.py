@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from arrcoc_gui.actions import Action
-from arrcoc_gui.monitor.focus import ATTEMPTS, CHARTS, RESULT
+from arrcoc_gui.monitor.focus import ATTEMPTS, CHARTS, RESULT, VALUES
 
 if TYPE_CHECKING:
     from arrcoc_gui.monitor.page import MonitorPage
@@ -22,7 +22,10 @@ def monitor_actions(page: MonitorPage) -> list[Action]:
         return page.run is not None
 
     def live() -> bool:
-        return page.run is not None and not page.run.finished
+        return page.run is not None and not page.run.finished and not page.run.read_only
+
+    def ours() -> bool:
+        return page.run is not None and not page.run.read_only
 
     def act(
         name: str,
@@ -36,10 +39,12 @@ def monitor_actions(page: MonitorPage) -> list[Action]:
 
     return [
         act("charts", "Show the charts", ("C",), lambda: page.set_mode(CHARTS), "View"),
-        act("result", "Show the result", ("R",), lambda: page.set_mode(RESULT), "View"),
-        act("attempts", "Show the attempts and the money", ("A",), lambda: page.set_mode(ATTEMPTS), "View"),
+        act("result", "Show the result", ("R",), lambda: page.set_mode(RESULT), "View", ours),
+        act("attempts", "Show the attempts and the money", ("A",), lambda: page.set_mode(ATTEMPTS), "View", ours),
+        act("values", "Show the configuration and the last values", ("V",), lambda: page.set_mode(VALUES), "View"),
         act("log", "Show or hide the log", ("L",), panes.log.toggle.toggle, "View"),
         act("search", "Search the log", ("Ctrl+F",), panes.log.focus_search, "View"),
+        act("projects", "Choose which runs are listed", ("G",), panes.picker.showMenu, "View", lambda: True),
         act("find-run", "Search the runs", ("/",), panes.runs.search.setFocus, "View", lambda: True),
         act("x", "Horizontal axis: step, relative time, wall time", ("X",), panes.charts.next_x, "View"),
         act("logy", "Logarithmic values", ("Y",), panes.charts.toggle_log, "View"),
@@ -49,5 +54,6 @@ def monitor_actions(page: MonitorPage) -> list[Action]:
         act("sample", "Next sample", ("S",), panes.pictures.next_sample, ""),
         act("follow", "Follow the newest moment", (".",), page.cursor_moment.follow, "View"),
         act("cancel", "Cancel the run", ("Ctrl+.",), page.acts.ask_cancel, "Run", live),
-        act("again", "Launch this experiment again", (), page.acts.ask_launch_again, "Run"),
+        act("again", "Launch this experiment again", (), page.acts.ask_launch_again, "Run", ours),
+        *page.outward.actions(SCOPE),
     ]

@@ -17,9 +17,12 @@ from arrcoc_gui.monitor.charts import ChartBoard
 from arrcoc_gui.monitor.header import RunHeader
 from arrcoc_gui.monitor.log_pane import LogPane
 from arrcoc_gui.monitor.picture_pane import PicturePane
+from arrcoc_gui.monitor.project_picker import ProjectPicker
+from arrcoc_gui.monitor.projects import Projects
 from arrcoc_gui.monitor.result_view import ResultView
 from arrcoc_gui.monitor.run_list import RunList
 from arrcoc_gui.monitor.sweep_view import SweepView
+from arrcoc_gui.monitor.values_view import ValuesView
 from arrcoc_gui.monitor.waiting import WaitingPanel
 from arrcoc_gui.theme import theme, themes
 
@@ -27,8 +30,9 @@ from arrcoc_gui.theme import theme, themes
 class MonitorPanes(QObject):
     """All panes, laid out in `page`."""
 
-    def __init__(self, page: QWidget, color_of: Callable[[str], str]) -> None:
+    def __init__(self, page: QWidget, color_of: Callable[[str], str], projects: Projects) -> None:
         super().__init__(page)
+        self.picker = ProjectPicker(projects)
         self.runs = RunList(color_of)
         self.header = RunHeader()
         self.charts = ChartBoard(color_of)
@@ -36,11 +40,12 @@ class MonitorPanes(QObject):
         self.result = ResultView()
         self.sweep = SweepView()
         self.attempts = AttemptsView()
+        self.values = ValuesView()
         self.pictures = PicturePane()
         self.strip = AttemptStrip()
         self.log = LogPane()
         self.stack = QStackedWidget()
-        for widget in (self.charts, self.waiting, self.result, self.sweep, self.attempts):
+        for widget in (self.charts, self.waiting, self.result, self.sweep, self.attempts, self.values):
             self.stack.addWidget(widget)
         self._lay_out(page)
         self.log.expanded_changed.connect(self._log_expanded)
@@ -63,6 +68,9 @@ class MonitorPanes(QObject):
     def show_attempts(self) -> None:
         # A wide table: the picture beside it gives way.
         self._show(self.attempts, pictures=False)
+
+    def show_values(self) -> None:
+        self._show(self.values, pictures=False)
 
     def show_nothing(self, words: str) -> None:
         """Before there is any run."""
@@ -141,7 +149,10 @@ class MonitorPanes(QObject):
         first.setContentsMargins(0, 0, 0, 0)
         heading = QLabel("Runs")
         heading.setProperty("look", "title")
-        first.addWidget(heading)
+        above = QHBoxLayout()
+        above.addWidget(heading)
+        above.addWidget(self.picker, 1)
+        first.addLayout(above)
         first.addWidget(self.runs, 1)
         self.outer = QSplitter(Qt.Orientation.Horizontal)
         self.outer.addWidget(left)

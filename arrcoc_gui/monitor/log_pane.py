@@ -7,7 +7,6 @@ its hits (Enter, Shift+Enter), and a Follow toggle. The shared cursor chooses th
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
@@ -15,7 +14,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QToolButto
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.monitor.elastic import ElasticLabel
-from arrcoc_gui.monitor.log_reader import LogReader
+from arrcoc_gui.monitor.log_reader import Document, LogReader
 from arrcoc_gui.monitor.log_view import LogView
 from arrcoc_gui.theme import theme
 
@@ -23,7 +22,7 @@ SEARCH_DELAY_MS = 150
 
 
 class LogPane(QWidget):
-    """See the module's docstring. `open` gives it a run's log directory."""
+    """See the module's docstring. `open` gives it a run's log."""
 
     time_wanted = Signal(float)
     expanded_changed = Signal(bool)
@@ -72,10 +71,10 @@ class LogPane(QWidget):
     def expanded(self) -> bool:
         return self.toggle.isChecked()
 
-    def open(self, directory: Path | None, *, live: bool) -> None:
+    def open(self, document: Document | None, *, live: bool) -> None:
         """Show the log of a run; `live`: go on looking for new lines."""
         self.search.clear()
-        self.reader.open(directory)
+        self.reader.open(document)
         self.view.set_following(True)
         self.reader.set_live(live)
 

@@ -1,20 +1,23 @@
 """Reads a run's log for the log pane, off the GUI thread.
 
-One background job at a time works on the run's `LogDocument`; what is asked meanwhile waits, the newest
-request of each kind only. The reader holds the lines around the part that is looked at (`WINDOW`), so that
-memory does not grow with the log. While `live` is set it looks for new lines `POLL_MS` apart.
+One background job at a time works on the run's document (the files of its attempts, or what its W&B server has); what
+is asked meanwhile waits, the newest request of each kind only. The reader holds the lines around the part that is
+looked at (`WINDOW`), so that memory does not grow with the log. While `live` is set it looks for new lines `POLL_MS`
+apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from arrcoc_gui.background import run_in_background
+from arrcoc_gui.monitor.console_log import ConsoleDocument
 from arrcoc_gui.monitor.line_index import LogDocument, LogLine
+
+Document = LogDocument | ConsoleDocument
 
 POLL_MS = 250
 WINDOW = 600
@@ -34,7 +37,7 @@ class LogReader(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._document: LogDocument | None = None
+        self._document: Document | None = None
         self._count = 0
         self._lines: dict[int, LogLine] = {}
         self._last: LogLine | None = None
@@ -54,9 +57,9 @@ class LogReader(QObject):
         """The newest line of the log that says anything."""
         return self._last
 
-    def open(self, directory: Path | None) -> None:
-        """Read the logs in `directory` (a run's `logs/`); None reads nothing."""
-        self._document = None if directory is None else LogDocument(directory)
+    def open(self, document: Document | None) -> None:
+        """Read this log from its beginning; None reads nothing."""
+        self._document = document
         self._count, self._lines, self._last = 0, {}, None
         self._waiting.clear()
         self._hits, self._needle, self._searched = [], "", 0
@@ -77,7 +80,7 @@ class LogReader(QObject):
         if document is None or "look" in self._waiting:
             return
 
-        def advance() -> tuple[LogDocument, int, LogLine | None, bool] | None:
+        def advance() -> tuple[Document, int, LogLine | None, bool] | None:
             changed = document.advance(READ_AT_ONCE)
             count = len(document)
             tail = [line for line in document.lines(count - 3, count) if line.text.strip() and not line.heading]
@@ -153,7 +156,7 @@ class LogReader(QObject):
 
         run_in_background(work, ended, failed, self, name=f"reading the log ({kind})")
 
-    def _looked(self, answer: tuple[LogDocument, int, LogLine | None, bool] | None) -> None:
+    def _looked(self, answer: tuple[Document, int, LogLine | None, bool] | None) -> None:
         if answer is None:
             return
         _, count, last, complete = answer
@@ -170,7 +173,7 @@ class LogReader(QObject):
             self.look()
         self._search_on()
 
-    def _read(self, answer: tuple[LogDocument, list[LogLine]]) -> None:
+    def _read(self, answer: tuple[Document, list[LogLine]]) -> None:
         self._lines = {line.number: line for line in answer[1]}
         self.lines_ready.emit()
 

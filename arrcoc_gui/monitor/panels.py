@@ -2,7 +2,8 @@
 
 `eval/accuracy` is the large one; the accuracies of other ways to choose the tokens are its reference lines, not
 panels of their own unless asked for. What a run logs beyond the known names gets a panel too: nothing that was
-logged is out of reach. Values that never change (`tokens/*`) start hidden.
+logged is out of reach. Values that never change (`tokens/*`) start hidden, and so does what the machine did
+(`system/*`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _KNOWN = (
     "perf/memory_gb",
 )
 _UNITS = {"perf/samples_per_s": "samples/s", "perf/step_s": "s", "perf/memory_gb": "GB"}
-_HIDDEN_AT_FIRST = ("tokens/", "eval/accuracy_")
+SYSTEM = "system/"
+"""Before the names of what the machine did, so that they are told from what the run logged."""
+_HIDDEN_AT_FIRST = ("tokens/", "eval/accuracy_", SYSTEM)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ def panel_specs(names: Iterable[str], chosen: Mapping[str, bool]) -> list[PanelS
 def shown_at_first(name: str) -> bool:
     """Whether a metric has a panel before the user has said anything."""
     return not name.startswith(_HIDDEN_AT_FIRST)
+
+
+def is_system(name: str) -> bool:
+    """Whether a chart is of the machine, not of what the run logged."""
+    return name.startswith(SYSTEM)
 
 
 def choices(names: Iterable[str]) -> list[str]:

@@ -5,7 +5,8 @@ whether it is right, the right one, how many tokens were kept), and a slider ove
 picture. Moving the slider asks for the shared cursor (`step_wanted`); the page moves everything, this pane
 included. Keys while the pane has the focus: Left and Right step, Home and End go to the ends, Up and Down
 change the sample. Pictures are decoded in a background thread; the last `CACHE` stay decoded. A picture can be
-logged a moment before its file is whole: it is tried again a few times before it is called unreadable.
+logged a moment before its file is whole: it is tried again a few times before it is called unreadable. One that lies
+on a server is asked for (`wanted`) and shown when `look_again` says that it has come.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLa
 from arrcoc_gui.background import run_in_background
 from arrcoc_gui.monitor.captions import Caption
 from arrcoc_gui.monitor.picture_view import PictureView
-from arrcoc_gui.monitor.pictures import Picture, PictureAlbum
+from arrcoc_gui.monitor.pictures import PREFIX, Picture, PictureAlbum, sample_words
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.combo import ComboBox
 
@@ -33,6 +34,7 @@ class PicturePane(QWidget):
     """See the module's docstring. `set_album` gives it pictures, `set_step` moves it."""
 
     step_wanted = Signal(object)  # float, or None for "the latest, and follow"
+    wanted = Signal(object)  # Path of a picture that is shown and not on this machine
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +44,7 @@ class PicturePane(QWidget):
         self._images: OrderedDict[Path, QImage] = OrderedDict()
         self._loading: set[Path] = set()
         self._waiting = ""
+        self._on_server = False
         self._tries = 0
         self._retry = QTimer(self, interval=RETRY_MS, singleShot=True)
         self._retry.timeout.connect(self._try_again)
@@ -84,10 +87,21 @@ class PicturePane(QWidget):
             self.sample.blockSignals(True)
             self.sample.clear()
             for number, key in enumerate(samples):
-                self.sample.addItem(f"sample {number + 1} of {len(samples)}", key)
+                self.sample.addItem(sample_words(key, number, len(samples)), key)
             self.sample.setCurrentIndex(max(self.sample.findData(chosen), 0) if samples else -1)
             self.sample.blockSignals(False)
         self._refresh(steps_too=True)
+
+    def set_on_server(self, on_server: bool) -> None:
+        """Whether pictures of this run come from a server when they are looked at."""
+        self._on_server = on_server
+
+    def look_again(self) -> None:
+        """Pictures have come: the one that is shown may be among them."""
+        if self._shown is not None and self._shown.path not in self._images:
+            self._tries = 0
+            self._retry.stop()
+            self._show_picture(self._shown)
 
     def set_step(self, step: float | None) -> None:
         """Show the pictures at `step`; None follows the latest."""
@@ -162,6 +176,7 @@ class PicturePane(QWidget):
         if picture is not None and picture == self._shown:
             return
         self._shown = picture
+        self.view.set_ours(key.startswith(PREFIX))
         self._tries = 0
         self._retry.stop()
         if picture is None:
@@ -194,18 +209,28 @@ class PicturePane(QWidget):
         self._loading.discard(path)
         wanted = self._shown is not None and self._shown.path == path
         if image.isNull():
-            if wanted and self._tries < RETRIES:
-                self._tries += 1
-                self._retry.start()
-            elif wanted:
-                self.view.set_message(f"The picture {path.name} cannot be read.")
-                self.view.show_image(None)
+            if wanted:
+                self._miss(path)
             return
         self._images[path] = image
         while len(self._images) > CACHE:
             self._images.popitem(last=False)
         if wanted:
             self.view.show_image(image)
+
+    def _miss(self, path: Path) -> None:
+        """It is not there, or not whole: on its way from a trainer, or on a server."""
+        if self._on_server:
+            if self._tries == 0:
+                self.wanted.emit(path)
+            self.view.set_message("The picture is on its way from W&B.")
+            self.view.show_image(None)
+        if self._tries < RETRIES:
+            self._tries += 1
+            self._retry.start()
+        elif not self._on_server:
+            self.view.set_message(f"The picture {path.name} cannot be read.")
+            self.view.show_image(None)
 
     def _try_again(self) -> None:
         if self._shown is not None:

@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from arrcoc_gui.theme import theme, themes
 
 
-def halves(width: int, height: int) -> tuple[QRect, ...]:
-    """The parts of a composite: two squares at its ends, or the whole when it has another shape."""
-    if height and 2 * height <= width <= 2 * height + height // 4:
+def halves(width: int, height: int, *, ours: bool = True) -> tuple[QRect, ...]:
+    """The parts of a composite: two squares at its ends, or the whole when it has another shape or is not `ours`."""
+    if ours and height and 2 * height <= width <= 2 * height + height // 4:
         return (QRect(0, 0, height, height), QRect(width - height, 0, height, height))
     return (QRect(0, 0, width, height),)
 
@@ -45,6 +45,7 @@ class PictureView(QWidget):
         super().__init__(parent)
         self._image: QImage | None = None
         self._message = ""
+        self._ours = True
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Picture and relevance map")
         themes().changed.connect(self.update)
@@ -64,6 +65,12 @@ class PictureView(QWidget):
         self._image = image
         self.update()
 
+    def set_ours(self, ours: bool) -> None:
+        """Whether our trainer has drawn it: then its two halves mean something."""
+        if ours != self._ours:
+            self._ours = ours
+            self.update()
+
     def set_message(self, message: str) -> None:
         """Words for the time when there is no picture."""
         if message != self._message:
@@ -78,7 +85,7 @@ class PictureView(QWidget):
             flags = int(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap)
             painter.drawText(area.adjusted(0, theme().px(8), 0, 0), flags, self._message)
             return
-        parts = halves(self._image.width(), self._image.height())
+        parts = halves(self._image.width(), self._image.height(), ours=self._ours)
         label = theme().px(18) if len(parts) > 1 else 0
         boxes = layout_boxes(parts, area, theme().px(8), label)
         painter.setFont(theme().font("small"))

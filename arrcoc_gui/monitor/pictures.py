@@ -69,6 +69,11 @@ class PictureAlbum:
         return shown[max(bisect_right(shown, step, key=lambda picture: picture.step) - 1, 0)]
 
 
+def sample_words(key: str, number: int, count: int) -> str:
+    """What a sample is called: our own by number, those of other people's runs by their key."""
+    return f"sample {number + 1} of {count}" if key.startswith(PREFIX) else key
+
+
 def _number_order(key: str) -> tuple[str, int, str]:
     head, _, tail = key.rpartition("/")
     return (head, int(tail), "") if tail.isdigit() else (head, 1 << 30, tail)

@@ -12,29 +12,46 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 
 from arrcoc_core.sweep_results import SweepSummary
+from arrcoc_gui.monitor.console_log import ConsoleDocument
 from arrcoc_gui.monitor.cursor import TimeCursor
 from arrcoc_gui.monitor.details import Details
-from arrcoc_gui.monitor.focus import ATTEMPTS, CHARTS, RESULT, Focus, first_view, members_of
+from arrcoc_gui.monitor.focus import (
+    ATTEMPTS,
+    CHARTS,
+    RESULT,
+    VALUES,
+    Focus,
+    first_view,
+    members_of,
+    possible_view,
+)
 from arrcoc_gui.monitor.layout import MonitorPanes
+from arrcoc_gui.monitor.line_index import LogDocument
 from arrcoc_gui.monitor.result_facts import ResultFacts
 from arrcoc_gui.monitor.run_feed import RunFeed
 from arrcoc_gui.monitor.run_rows import sweep_row
+from arrcoc_gui.monitor.run_values import RunValues
 from arrcoc_gui.monitor.run_view import RunView
-from arrcoc_gui.monitor.run_words import freshness, phase_of
+from arrcoc_gui.monitor.run_words import freshness, phase_of, status_line
 from arrcoc_gui.monitor.timeline import build_timeline
+from arrcoc_gui.monitor.transfers import Transfers
 
 if TYPE_CHECKING:
     from arrcoc_gui.state import AppState
 
 TICK_MS = 250
+VALUES_MS = 1000
 
 
 class Presenter(QObject):
     """See the module's docstring."""
 
-    def __init__(self, state: AppState, panes: MonitorPanes, feed: RunFeed, parent: QObject) -> None:
+    def __init__(
+        self, state: AppState, panes: MonitorPanes, feed: RunFeed, transfers: Transfers, parent: QObject
+    ) -> None:
         super().__init__(parent)
         self._state = state
+        self._transfers = transfers
         self._panes = panes
         self._feed = feed
         self._views: list[RunView] = []
@@ -46,6 +63,8 @@ class Presenter(QObject):
         self.details = Details(self)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self._ticked)
+        self._values_later = QTimer(self, interval=VALUES_MS, singleShot=True)
+        self._values_later.timeout.connect(self._gather_values)
         self._connect()
 
     @property
@@ -62,7 +81,9 @@ class Presenter(QObject):
         if run is None:
             return
         self.cursor.follow()
-        self._panes.log.open(run.directory / "logs", live=not run.finished)
+        log = ConsoleDocument(run.directory) if run.read_only else LogDocument(run.directory / "logs")
+        self._panes.log.open(log, live=not run.finished)
+        self._panes.pictures.set_on_server(bool(run.remote))
         self._panes.charts.set_focus(run.id)
         self.run_grown(run.id)
         self._run_pictured(run.id)
@@ -89,8 +110,11 @@ class Presenter(QObject):
             if run.finished
             else f"Pictures appear at the first evaluation. Now: {phase_of(run)}."
         )
-        self.details.look_for_marks(run.id, run.directory)
+        if not run.read_only:
+            self.details.look_for_marks(run.id, run.directory)
         self.draw_strip()
+        if self.mode == VALUES and before != run:
+            self._gather_values()
         if before is not None and not before.finished and run.finished:
             self._gather_result()
             self._ended = run.id
@@ -100,13 +124,15 @@ class Presenter(QObject):
         self.tick_while(self._panes.stack.isVisible())
 
     def set_mode(self, mode: str) -> None:
-        """Show the charts or the result."""
-        self.mode = mode
+        """Show the charts, the result, the attempts or the values."""
+        self.mode = mode = possible_view(self.run, mode, sweep=bool(self._focus.sweep))
         self._panes.header.set_view(mode)
         self._show_header()
         self._place_view()
         if mode == RESULT and not self._focus.sweep:
             self._gather_result()
+        if mode == VALUES:
+            self._gather_values()
 
     def tick_while(self, visible: bool) -> None:
         """Let time go on in the panes while they are seen and the run lives."""
@@ -122,6 +148,7 @@ class Presenter(QObject):
     def stop(self) -> None:
         """For the end of the app."""
         self._tick.stop()
+        self._values_later.stop()
 
     # -- header, strip, view
 
@@ -137,7 +164,16 @@ class Presenter(QObject):
             self._panes.header.show_sweep(row.name, row.state, words, row.fraction)
             return
         told = facts is not None and facts.run_id == run.id and run.finished and self.mode == CHARTS
-        self._panes.header.show_run(run, facts.summary.sentence if told and facts is not None else "")
+        words = facts.summary.sentence if told and facts is not None else ""
+        why = self._feed.standing(run.id).reason()
+        self._panes.header.show_run(run, " · ".join(part for part in (why, words or status_line(run)) if part))
+        self.show_transfer(run.id)
+
+    def show_transfer(self, run_id: str) -> None:
+        """What of the run is on its way to the Hub or to W&B."""
+        run = self.run
+        if run is not None and run.id == run_id and not self._focus.sweep:
+            self._panes.header.transfer.show_state(self._transfers.of_run(run.id), run.upload)
 
     def draw_strip(self) -> None:
         """Attempts and checkpoints up to now."""
@@ -150,6 +186,8 @@ class Presenter(QObject):
     def _place_view(self) -> None:
         if self.mode == ATTEMPTS:
             self._panes.show_attempts()
+        elif self.mode == VALUES:
+            self._panes.show_values()
         elif self.mode == RESULT and self._focus.sweep:
             self._panes.show_sweep()
         elif self.mode == RESULT:
@@ -158,6 +196,14 @@ class Presenter(QObject):
             self._panes.show_waiting()
         else:
             self._panes.show_charts()
+
+    def _gather_values(self) -> None:
+        if self.run is not None and self.mode == VALUES:
+            self.details.gather_values(self.run)
+
+    def _values_ready(self, values: RunValues) -> None:
+        if values.run_id == self._focus.run_id:
+            self._panes.values.show_values(values)
 
     def _gather_result(self) -> None:
         run = self._state.find_run(self._focus.run_id)
@@ -194,10 +240,19 @@ class Presenter(QObject):
             self.cursor.set_map(self._feed.time_map(run_id))
             self._place_view()
             self._show_freshness()
+            if self.mode == VALUES and not self._values_later.isActive():
+                self._values_later.start()
+
+    def run_stood(self, run_id: str) -> None:
+        """How far a run lies behind its server has changed."""
+        if run_id == self._focus.run_id:
+            self._show_header()
+            self._show_freshness()
 
     def _run_pictured(self, run_id: str) -> None:
         if run_id == self._focus.run_id:
             self._panes.pictures.set_album(self._feed.album(run_id))
+            self._panes.pictures.look_again()
 
     def _cursor_moved(self) -> None:
         step, time = self.cursor.step, self.cursor.time
@@ -210,6 +265,10 @@ class Presenter(QObject):
     def _show_freshness(self) -> None:
         run = self.run
         if run is None or self._focus.sweep:
+            return
+        standing = self._feed.standing(run.id)
+        if not standing.caught_up:
+            self._panes.header.set_freshness(standing.words(), standing.reason())
             return
         metrics = self._feed.metrics(run.id)
         last = None if metrics is None else metrics.last_time
@@ -237,5 +296,9 @@ class Presenter(QObject):
         self.cursor.moved.connect(self._cursor_moved)
         self._feed.grown.connect(self.run_grown)
         self._feed.pictured.connect(self._run_pictured)
+        self._feed.stood.connect(self.run_stood)
+        self._transfers.changed.connect(self.show_transfer)
+        panes.pictures.wanted.connect(lambda path: self._feed.fetch(self._focus.run_id, [path]))
         self.details.result_ready.connect(self._result_ready)
+        self.details.values_ready.connect(self._values_ready)
         self.details.sweep_ready.connect(self._sweep_ready)

@@ -2,7 +2,10 @@
 
     [swatch] quickstart            96.1 %  (eye)
              > running   ----------
+    [swatch] k64-baseline         340 rows  (eye)
+             > running · behind 12 s    ada
 
+A run that is read from a W&B server has a hollow swatch, and at the right the name of who logged it.
 The eye is painted here and toggled by the view (a click on it, or the space bar).
 """
 
@@ -99,12 +102,31 @@ class RunDelegate(QStyledItemDelegate):
     def _paint_swatch(self, painter: QPainter, row: RunRow, box: QRect) -> None:
         """A run's colour; a sweep's as stripes of its runs' colours."""
         colors = list(dict.fromkeys(self._color_of(run_id) for run_id in row.run_ids))[:4]
+        if row.place:
+            painter.setPen(QPen(QColor(colors[0]), theme().px(2)))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(box).adjusted(1, 1, -1, -1), 2, 2)
+            return
         painter.setPen(Qt.PenStyle.NoPen)
         height = box.height() / len(colors)
         for number, color in enumerate(colors):
             painter.setBrush(QColor(color))
             piece = QRectF(box.left(), box.top() + number * height, box.width(), height - (1 if len(colors) > 1 else 0))
             painter.drawRoundedRect(piece, 2, 2)
+
+    def _paint_user(self, painter: QPainter, user: str, area: QRect, needed: int) -> QRect:
+        """Who logged it, at the right; returns what is left for the state, which comes first."""
+        px = theme().px
+        room = area.width() - needed - px(8)
+        if room < px(36):
+            return area
+        metrics = painter.fontMetrics()
+        shown = metrics.elidedText(user, Qt.TextElideMode.ElideRight, room)
+        ink = painter.pen()
+        painter.setPen(role_color("muted"))
+        painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), shown)
+        painter.setPen(ink)
+        return area.adjusted(0, 0, -metrics.horizontalAdvance(shown) - px(8), 0)
 
     def _paint_words(self, painter: QPainter, row: RunRow, area: QRect) -> None:
         px = theme().px
@@ -132,8 +154,11 @@ class RunDelegate(QStyledItemDelegate):
         painter.setPen(role_color(look.role if look.role != "accent" else "muted"))
         words = look.word + (f" · {len(row.run_ids)} runs" if row.is_sweep else "")
         words += " · sandbox" if row.sandbox else ""
+        words += f" · {row.note}" if row.note else ""
         left = low.left() + mark + px(5)
         spot = QRect(left, low.top(), low.right() - left, low.height())
+        if row.user:
+            spot = self._paint_user(painter, row.user, spot, painter.fontMetrics().horizontalAdvance(words))
         shown = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, spot.width())
         painter.drawText(spot, int(Qt.AlignmentFlag.AlignVCenter), shown)
         if row.fraction is None:

@@ -6,16 +6,19 @@ to the search. Emits `run_chosen` and `sweep_chosen` with ids; `choose` selects 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QTreeView, QVBoxLayout, QWidget
 
+from arrcoc_gui.monitor.online_runs import Place
+from arrcoc_gui.monitor.place_notes import PlaceNotes
 from arrcoc_gui.monitor.run_delegate import RunDelegate
 from arrcoc_gui.monitor.run_model import RunModel
 from arrcoc_gui.monitor.run_rows import build_rows
 from arrcoc_gui.monitor.run_view import RunView
+from arrcoc_gui.monitor.standing import Standing
 from arrcoc_gui.theme import theme, themes
 
 
@@ -102,6 +105,7 @@ class RunList(QWidget):
     def __init__(self, color_of: Callable[[str], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._runs: Sequence[RunView] = ()
+        self._standings: Mapping[str, Standing] = {}
         self.model = RunModel(self)
         self._delegate = RunDelegate(color_of)
         self.search = QLineEdit()
@@ -112,6 +116,7 @@ class RunList(QWidget):
         self.search.installEventFilter(self)
         self.tree = RunTree(self.model, self._delegate)
         self.tree.selectionModel().currentChanged.connect(self._chosen)
+        self.notes = PlaceNotes()
         self.empty = QLabel()
         self.empty.setProperty("look", "muted")
         self.empty.setWordWrap(True)
@@ -122,6 +127,7 @@ class RunList(QWidget):
         layout.addWidget(self.search)
         layout.addWidget(self.tree, 1)
         layout.addWidget(self.empty)
+        layout.addWidget(self.notes)
         self._show_empty()
         themes().changed.connect(self._restyle)
 
@@ -129,6 +135,17 @@ class RunList(QWidget):
         """Show these runs (newest first), under the present search."""
         self._runs = runs
         self._rebuild()
+
+    def set_places(self, places: Sequence[Place]) -> None:
+        """Say how the lists of the chosen W&B projects stand."""
+        self.notes.show_places(places)
+        self._show_empty()
+
+    def set_standings(self, standings: Mapping[str, Standing]) -> None:
+        """Say which runs lie behind their server."""
+        if standings != self._standings:
+            self._standings = standings
+            self._rebuild()
 
     def choose(self, key: str) -> None:
         """Select a run by its id, or a sweep by `sweep:<id>`; a search that hides it is cleared."""
@@ -148,7 +165,7 @@ class RunList(QWidget):
         return super().eventFilter(watched, event)
 
     def _rebuild(self) -> None:
-        self.model.set_rows(build_rows(self._runs, self.search.text()))
+        self.model.set_rows(build_rows(self._runs, self.search.text(), self._standings))
         self._show_empty()
 
     def _show_empty(self) -> None:
@@ -157,6 +174,8 @@ class RunList(QWidget):
         self.empty.setVisible(nothing)
         if nothing and self._runs:
             self.empty.setText(f"No run matches “{self.search.text()}”. Clear the search to see all {len(self._runs)}.")
+        elif nothing and self.notes.words:
+            self.empty.setText("No runs to show.")
         elif nothing:
             self.empty.setText("No runs yet. Launch an experiment and it appears here.")
 

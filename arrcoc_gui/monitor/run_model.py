@@ -143,8 +143,11 @@ class RunModel(QAbstractItemModel):
             parts.append(f"{row.fraction:.0%} done")
         if row.is_sweep:
             parts.insert(1, f"sweep of {len(row.run_ids)}")
+        if row.place:
+            parts.append(f"read from W&B, {row.place}{f', logged by {row.user}' if row.user else ''}")
         if row.sandbox:
             parts.append("in the sandbox")
+        parts.append(row.note)
         shown = "in the charts" if set(row.run_ids) <= self.shown_runs() else "not in the charts"
         return ", ".join(part for part in [*parts, shown] if part)
 

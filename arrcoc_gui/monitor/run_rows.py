@@ -2,24 +2,29 @@
 
 Newest first. The runs of one sweep are children of one row, which stands where its newest run would. The
 live value is the run's accuracy as last evaluated; a run that has none yet shows its phase, so that no row
-is ever without an explanation. A search keeps rows whose name, id or state holds every word typed, and the
-sweeps that hold such rows.
+is ever without an explanation. A search keeps rows whose name, id, state or user holds every word typed, and the
+sweeps that hold such rows. Runs that are read from a W&B server stand among the others, with who logged them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from arrcoc_core.formatting import percent
+from arrcoc_core.formatting import percent, plural
 from arrcoc_gui.monitor.run_view import RunView
+from arrcoc_gui.monitor.standing import CAUGHT_UP, Standing
 
 LIVE_METRIC = "eval/accuracy"
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One row. `run_ids`: the runs a toggle of this row shows or hides. `fraction`: 0 to 1, None when ended."""
+    """One row. `run_ids`: the runs a toggle of this row shows or hides. `fraction`: 0 to 1, None when ended.
+
+    `place`: "entity/project" at W&B of a run that can only be looked at, `user` who logged it. `note`: how far it lies
+    behind its server.
+    """
 
     key: str
     name: str
@@ -29,16 +34,29 @@ class RunRow:
     run_ids: tuple[str, ...]
     children: tuple[RunRow, ...] = ()
     sandbox: bool = False
+    user: str = ""
+    place: str = ""
+    note: str = ""
 
     @property
     def is_sweep(self) -> bool:
         return bool(self.children)
 
 
-def run_row(run: RunView, *, in_sweep: bool = False) -> RunRow:
+def run_row(run: RunView, *, in_sweep: bool = False, standing: Standing = CAUGHT_UP) -> RunRow:
     """The row of one run; below its sweep it shows only the point's own part of the name."""
-    name = run.experiment.rsplit("/", 1)[-1] if in_sweep else run.experiment
-    return RunRow(run.id, name, run.state, live_value(run), fraction_of(run), (run.id,), sandbox=run.sandbox)
+    return RunRow(
+        run.id,
+        run.experiment.rsplit("/", 1)[-1] if in_sweep else run.experiment,
+        run.state,
+        live_value(run),
+        fraction_of(run),
+        (run.id,),
+        sandbox=run.sandbox,
+        user=run.user,
+        place=run.online.place if run.online is not None else "",
+        note=standing.short(),
+    )
 
 
 def live_value(run: RunView) -> str:
@@ -46,6 +64,8 @@ def live_value(run: RunView) -> str:
     accuracy = run.summary.get(LIVE_METRIC)
     if accuracy is not None:
         return percent(accuracy)
+    if run.online is not None:
+        return plural(run.online.rows, "row") if run.online.rows else "no rows"
     if run.finished:
         return "—"
     return run.reach.phase if run.reach is not None else ""
@@ -56,26 +76,30 @@ def fraction_of(run: RunView) -> float | None:
     return None if run.finished or run.reach is None else run.reach.fraction
 
 
-def build_rows(runs: Sequence[RunView], search: str = "") -> tuple[RunRow, ...]:
-    """Rows for `runs` (newest first), filtered by `search`."""
+def build_rows(
+    runs: Sequence[RunView], search: str = "", standings: Mapping[str, Standing] | None = None
+) -> tuple[RunRow, ...]:
+    """Rows for `runs` (newest first), filtered by `search`. `standings`: how far runs lie behind, by id."""
+    behind = standings or {}
     rows: list[RunRow] = []
     seen: set[str] = set()
     words = search.casefold().split()
     for run in runs:
         if run.sweep is None:
-            rows.extend(_matching([run_row(run)], words))
+            rows.extend(_matching([run_row(run, standing=behind.get(run.id, CAUGHT_UP))], words))
         elif run.sweep not in seen:
             seen.add(run.sweep)
             # In the order of the sweep, which is the order its runs were created in.
-            row = sweep_row([other for other in reversed(runs) if other.sweep == run.sweep])
+            row = sweep_row([other for other in reversed(runs) if other.sweep == run.sweep], behind)
             children = _matching(row.children, words, row.name)
             if children:
                 rows.append(replace(row, children=tuple(children)))
     return tuple(rows)
 
 
-def sweep_row(members: Sequence[RunView]) -> RunRow:
+def sweep_row(members: Sequence[RunView], standings: Mapping[str, Standing] | None = None) -> RunRow:
     """The row of a sweep; `members` are all its runs in its order, at least one."""
+    behind = standings or {}
     name = sweep_name(members)
     results = [run.summary[LIVE_METRIC] for run in members if LIVE_METRIC in run.summary]
     done = sum(run.finished for run in members)
@@ -87,7 +111,7 @@ def sweep_row(members: Sequence[RunView]) -> RunRow:
         value=f"best {percent(max(results))}" if results else f"{done} of {len(members)}",
         fraction=None if done == len(members) else sum(fractions) / len(fractions),
         run_ids=tuple(run.id for run in members),
-        children=tuple(run_row(run, in_sweep=True) for run in members),
+        children=tuple(run_row(run, in_sweep=True, standing=behind.get(run.id, CAUGHT_UP)) for run in members),
         sandbox=any(run.sandbox for run in members),
     )
 
@@ -106,4 +130,8 @@ def sweep_state(states: Iterable[str]) -> str:
 
 
 def _matching(rows: Iterable[RunRow], words: Sequence[str], more: str = "") -> list[RunRow]:
-    return [row for row in rows if all(word in f"{row.name} {row.state} {row.key} {more}".casefold() for word in words)]
+    return [row for row in rows if all(word in f"{_text(row)} {more}".casefold() for word in words)]
+
+
+def _text(row: RunRow) -> str:
+    return f"{row.name} {row.state} {row.key} {row.user} {row.place}"

@@ -7,11 +7,15 @@ paints ever touches the disk or sees a run change halfway.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from arrcoc_gui.monitor.uploads import UploadView
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Attempt, Run
@@ -78,21 +82,43 @@ class PlaceView:
 
 @dataclass(frozen=True)
 class PreparationView:
-    """How far the image is. `state`: needed, working or ready."""
+    """How far the image is. `state`: needed, working or ready. `position` in a queue, 0 in none; `todo`: what helps."""
 
     state: str
     detail: str
     step: int
     of_steps: int
+    position: int = 0
+    todo: str = ""
 
     @property
     def fraction(self) -> float | None:
         return self.step / self.of_steps if self.of_steps else None
 
+    @property
+    def in_queue(self) -> bool:
+        """Whether its image is there and it waits in a W&B Launch queue."""
+        return self.position > 0 and self.state != "ready"
+
+
+@dataclass(frozen=True)
+class OnlineView:
+    """What only a run that is read from a W&B server has. `place`: "entity/project", `rows` by the server's count."""
+
+    path: str
+    place: str
+    user: str = ""
+    tags: tuple[str, ...] = ()
+    rows: int = 0
+
 
 @dataclass(frozen=True)
 class RunView:
-    """What the panes of the monitor need to know about one run."""
+    """What the panes of the monitor need to know about one run.
+
+    `online` is of runs that are read from a W&B server and are not of this project's store: they can only be looked
+    at. `remote` tells the reading child where at W&B rows are to be had ({}: nowhere).
+    """
 
     id: str
     experiment: str
@@ -119,10 +145,25 @@ class RunView:
     preparation: PreparationView | None = None
     places: tuple[PlaceView, ...] = ()
     rung: int = 0
+    wandb_url: str = ""
+    logs_online: bool = False
+    upload: UploadView | None = None
+    online: OnlineView | None = None
+    remote: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def in_cloud(self) -> bool:
-        return self.target != "local"
+        """Whether it runs on rented machines of ours."""
+        return self.target != "local" and self.online is None
+
+    @property
+    def read_only(self) -> bool:
+        return self.online is not None
+
+    @property
+    def user(self) -> str:
+        """Who logged it, where that is not this project."""
+        return self.online.user if self.online is not None else ""
 
     @property
     def waits_for_machine(self) -> bool:
@@ -168,12 +209,45 @@ class RunView:
             preparation=_preparation(run),
             places=tuple(PlaceView(p.region, p.machine_type, p.provisioning, p.max_wait_s) for p in run.ladder),
             rung=run.rung,
+            wandb_url=run.wandb_url,
+            logs_online=_logs_online(Path(run.directory)),
+            upload=None if run.uploaded is None else UploadView.of(run.uploaded),
+            remote=_remote(run),
         )
+
+
+def _remote(run: Run) -> Mapping[str, Any]:
+    """Where its W&B server has its rows sooner than this machine; {} where it trains here, or all of it is here."""
+    if run.target == "local":
+        return {}
+    from arrcoc_core.online.own import watch_command
+
+    return watch_command(run).get("online") or {}
+
+
+@lru_cache(maxsize=1024)
+def _logs_online(directory: Path) -> bool:
+    """From the plan it was launched from, which does not change any more."""
+    try:
+        held: Any = json.loads((directory / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # removed by hand, or never written: then it has no page either
+        return False
+    return (held.get("environment") or {}).get("WANDB_MODE") == "online"
+
+
+def _upload_seen(run: Run, old: RunView) -> bool:
+    """Whether an ended run's upload stands as it did."""
+    told = run.uploaded
+    return (None if told is None else UploadView.of(told)) == old.upload
 
 
 def _preparation(run: Run) -> PreparationView | None:
     told = run.preparation
-    return None if told is None else PreparationView(told.state, told.detail, told.step, told.of_steps)
+    return (
+        None
+        if told is None
+        else PreparationView(told.state, told.detail, told.step, told.of_steps, told.position, told.todo)
+    )
 
 
 def view_runs(runs: Iterable[Run], known: Mapping[str, RunView]) -> list[RunView]:
@@ -182,5 +256,5 @@ def view_runs(runs: Iterable[Run], known: Mapping[str, RunView]) -> list[RunView
     for run in runs:
         old = known.get(run.id)
         same = old is not None and old.finished and old.state == run.state and old.summary == run.summary
-        views.append(old if same and old is not None else RunView.of(run))
+        views.append(old if same and old is not None and _upload_seen(run, old) else RunView.of(run))
     return views

@@ -21,9 +21,12 @@ PHASES: tuple[tuple[str, str], ...] = (
 CLOUD_PHASES: tuple[tuple[str, str], ...] = (
     ("queued", "waiting for its turn"),
     ("preparing", "the image: built only where the code has changed"),
+    ("in the queue", "waiting for an agent to take it"),
     ("starting", "waiting for a machine: it goes on when this window closes"),
     *PHASES[2:],
 )
+IN_QUEUE = "in the queue"
+QUEUED_TARGET = "wandb-launch"
 FRESH_AFTER_S = 5.0
 
 
@@ -38,6 +41,8 @@ class PhaseLine:
 
 def phase_of(run: RunView) -> str:
     """The phase a live run is in; its state while the trainer has not yet said one."""
+    if run.state == "preparing" and run.preparation is not None and run.preparation.in_queue:
+        return IN_QUEUE
     if run.state in ("queued", "preparing", "recovering", "cancelling") or run.reach is None:
         return run.state
     return run.reach.phase or run.state
@@ -46,11 +51,14 @@ def phase_of(run: RunView) -> str:
 def phase_lines(run: RunView) -> tuple[PhaseLine, ...]:
     """The phases up to the first curve, with how far this run has come in them."""
     phases = CLOUD_PHASES if run.in_cloud else PHASES
+    if run.target != QUEUED_TARGET:
+        phases = tuple(phase for phase in phases if phase[0] != IN_QUEUE)
     names = [name for name, _ in phases]
     phase = phase_of(run)
     started = names.index("starting")
     now = names.index(phase) if phase in names else (started if phase in ("running", "recovering") else -1)
-    more = {"preparing": preparing_words(run), "starting": waiting_words(run)} if run.in_cloud else {}
+    image = preparing_words(run)
+    more = {"preparing": image, IN_QUEUE: image, "starting": waiting_words(run)} if run.in_cloud else {}
     return tuple(
         PhaseLine(
             name,
@@ -63,10 +71,14 @@ def phase_lines(run: RunView) -> tuple[PhaseLine, ...]:
 
 def status_line(run: RunView) -> str:
     """Phase, step, rate and time left of a live run; how it ended otherwise. One line."""
+    if run.online is not None:
+        return online_line(run)
     if run.finished:
         return _ended(run)
     parts = [phase_of(run)]
-    if run.state == "preparing":
+    if run.state == "preparing" and phase_of(run) == IN_QUEUE:
+        parts = [preparing_words(run)]
+    elif run.state == "preparing":
         parts.append(preparing_words(run))
     elif run.waits_for_machine and run.state != "queued":
         parts.append(waiting_words(run))
@@ -86,6 +98,19 @@ def status_line(run: RunView) -> str:
         parts.append(run.cause)
     if run.in_cloud:
         parts.append(money_words(run))
+    return " · ".join(part for part in parts if part)
+
+
+def online_line(run: RunView) -> str:
+    """Of a run that is read from W&B: who logged it, where, how much, how long it took."""
+    told = run.online
+    if told is None:
+        return ""
+    parts = ["read-only", f"by {told.user}" if told.user else "", told.place]
+    parts.append(plural(told.rows, "row") if told.rows else "no rows yet")
+    if run.started_at is not None and run.ended_at is not None:
+        parts.append(f"took {duration((run.ended_at - run.started_at).total_seconds())}")
+    parts.append(", ".join(told.tags))
     return " · ".join(part for part in parts if part)
 
 

@@ -16,6 +16,12 @@ _LOOKS = {
     "succeeded": StateLook("succeeded", "tick", "good"),
     "failed": StateLook("failed", "cross", "bad"),
     "cancelled": StateLook("cancelled", "square", "muted"),
+    # The words of W&B, for runs that are read from there.
+    "pending": StateLook("pending", "circle", "muted", live=True),
+    "preempting": StateLook("preempting", "bars", "warn", live=True),
+    "finished": StateLook("finished", "tick", "good"),
+    "crashed": StateLook("crashed", "cross", "bad"),
+    "killed": StateLook("killed", "square", "muted"),
 }
 
 

@@ -35,9 +35,19 @@ from arrcoc_gui.widgets.plain_table import PlainTable
 from arrcoc_gui.widgets.question import Role, ask
 
 ABOUT = (
-    "Creates what training on Vertex AI needs, in your own project. What is there already is left as it is; it can be "
-    "stopped and run again at any time."
+    "Creates what training needs: on Vertex AI in your own project, at W&B its project and Launch queue, on the Hub "
+    "the repository of results. What is there already is left as it is; it can be stopped and run again at any time."
 )
+
+GOOGLE = (
+    "Creates buckets, a Docker repository, two service accounts and their roles in {project} ({region}), and asks "
+    "Google for the GPU quota your experiments need. Keeping them costs cents a month; nothing is rented."
+)
+OTHERS = (
+    "At W&B: the project, and the Launch queue where an experiment names one. On the Hub: the repository, where one is "
+    "named. These are free."
+)
+ONLY_OTHERS = f"{OTHERS}\n\nWithout a Google Cloud project nothing is made there: runs stay on this machine."
 
 
 class SetupPage(CloudPage):
@@ -166,18 +176,17 @@ class SetupPage(CloudPage):
         if self.busy:
             return
         project, region = self.chosen_project, self.chosen_region
-        if not project:
+        others = self.account is not None and self.account.others
+        if not project and not others:
             self.project.setFocus()
             self.state.notice.emit("Choose the project first")
             return
         copied = [key.title for key in self._keys_shown if self._ticked(key)]
         keys = f"\n\nCopies to Secret Manager: {', '.join(copied)}." if copied else "\n\nNo key is copied."
-        text = (
-            f"Creates buckets, a Docker repository, two service accounts and their roles in {project} ({region}), and "
-            f"asks Google for the GPU quota your experiments need. Keeping them costs cents a month; nothing is rented."
-            f"{keys}"
-        )
-        where = "in the sandbox" if self.state.sandbox.on else f"in {project}"
+        text = f"{GOOGLE.format(project=project, region=region)}{keys}" if project else ONLY_OTHERS
+        if project and others:
+            text = f"{text}\n\n{OTHERS}"
+        where = "in the sandbox" if self.state.sandbox.on else f"in {project}" if project else "at W&B and on the Hub"
         acts = [("Set up", "go", Role.AcceptRole)]
         self._keep(ask(f"Set up {where}?", text, "Not now", acts, self._set_up, self))
 
@@ -206,6 +215,10 @@ class SetupPage(CloudPage):
 
     def _ended(self, ending: Ending) -> None:
         self.resources.stop("stopped" if ending.cancelled else "not reached")
+        self.state.accounts_changed.emit()
+        failed = [row for row in self.resources.rows.troubles() if row.state == "failed"]
+        if failed:
+            self.reveal(self.resources.lines_by_key[failed[0].key])
         if ending.ok and self.resources.rows:
             self.state.notice.emit(f"Setup: {self.resources.rows.sentence()}")
 

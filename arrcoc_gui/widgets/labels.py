@@ -13,6 +13,11 @@ from arrcoc_gui.theme import theme, themes
 Tone = Literal["good", "warn", "bad", "accent", "muted"]
 
 
+def as_written(text: str) -> str:
+    """For buttons and menus, where Qt takes an & for the mark of a mnemonic: "W&B" stays "W&B"."""
+    return text.replace("&", "&&")
+
+
 class ElidedLabel(QLabel):
     """One line that is shortened to the room there is; the whole text is its tool tip and accessible name."""
 

@@ -77,6 +77,7 @@ def open_window(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., ob
     def open_on(root: Path, experiment: str | None = None, *, start: bool = True, **prefs: object) -> MainWindow:
         remembered = Prefs(root / ".arrcoc" / "app.json")
         remembered.set("farewell_said", True)
+        remembered.set("ask_accounts", False)
         for key, value in prefs.items():
             remembered.set(key, value)
         window = make_window(root, remembered, experiment)

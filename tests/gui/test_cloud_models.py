@@ -65,6 +65,16 @@ class TestTrouble:
         assert not Fix("", "gcloud services enable x.googleapis.com").runnable
         assert Fix("", "arrcoc setup").runnable
 
+    def test_a_name_that_it_may_write_for_a_person(self) -> None:
+        assert Fix("Write HF_HUB_REPO_ID=ada/arr-coc there.").setting == ("HF_HUB_REPO_ID", "ada/arr-coc")
+        assert Fix("WANDB_ENTITY=ada in .training logs to your own").setting == ("WANDB_ENTITY", "ada")
+        for other in (
+            Fix("Write HF_HUB_REPO_ID=a/b there.", "arrcoc setup"),
+            Fix("WANDB_BASE_URL=https://x in .training"),
+            Fix("Write HF_TOKEN=hf_x there"),
+        ):
+            assert other.setting is None
+
     def test_secrets_are_never_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_TOKEN", "thevalueofthetoken")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/dev/null")
@@ -280,6 +290,19 @@ class TestLaunch:
         whole = CloudPlanView("budgets", PLAN, runs=3)
         assert whole.question()[0] == "Launch 3 runs of budgets for about $1.80?"
         assert whole.headline() == "About $1.80, between $1.20 and $6.00"
+
+    def test_it_says_where_it_logs_where_the_selector_goes_and_through_which_queue(self) -> None:
+        checks = [{"name": "W&B", "ok": True, "detail": "online as ada at https://api.wandb.ai"}]
+        queue = {"name": "q", "entity": "lab", "url": "", "project": "p", "values": {}, "agents": 0, "waiting": 2}
+        held = PLAN | {"checks": checks, "queue": queue, "hub": {"repo": "ada/arr-coc", "private": True}}
+        view = CloudPlanView("far", held)
+        notes = [words for words, _ in view.notes()]
+        assert "Through the queue lab/q: no agent polls it: the launch starts one on this machine" in notes
+        assert "Logs online as ada at https://api.wandb.ai" in notes
+        assert "Hub: ada/arr-coc (private), when it has succeeded" in notes
+        text = view.question()[1]
+        assert "No agent polls it: one is started here." in text and "online as ada" in text and "ada/arr-coc" in text
+        assert "nothing is uploaded" in CloudPlanView("far", PLAN).hub
 
     def test_in_the_sandbox_it_says_that_nothing_is_paid(self) -> None:
         held = PLAN | {"cloud": PLAN["cloud"] | {"endpoints": "/x/sandbox", "max_cost_usd": 0.0}}

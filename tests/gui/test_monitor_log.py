@@ -113,7 +113,7 @@ class TestReader:
     def test_finds_new_lines_while_live(self, qtbot: QtBot, tmp_path: Path) -> None:
         reader = LogReader()
         with qtbot.waitSignal(reader.grown):
-            reader.open(tmp_path / "logs")
+            reader.open(LogDocument(tmp_path / "logs"))
         reader.set_live(True)
         write(tmp_path / "logs", 1, "hello\n")
         qtbot.waitUntil(lambda: len(reader) == 2)
@@ -131,7 +131,7 @@ class TestReader:
         pane.resize(700, 400)
         pane.set_expanded(True)
         pane.show()
-        pane.open(tmp_path / "logs", live=False)
+        pane.open(LogDocument(tmp_path / "logs"), live=False)
         qtbot.waitUntil(lambda: len(pane.reader) == 1_000_001, timeout=20_000)
         qtbot.waitUntil(lambda: pane.reader.line(1_000_000) is not None)
         assert pane.reader.line(1_000_000).text.startswith("step 0999999")
@@ -153,7 +153,7 @@ class TestView:
         pane.resize(600, 300)
         pane.set_expanded(True)
         pane.show()
-        pane.open(tmp_path / "logs", live=True)
+        pane.open(LogDocument(tmp_path / "logs"), live=True)
         qtbot.waitUntil(lambda: pane.reader.line(60) is not None)
         yield pane
         pane.close_reader()

@@ -55,7 +55,9 @@ def test_help_lists_every_action_and_its_keys(project: Path, open_window, qtbot:
     for action in window.table:
         assert action.title in texts
         assert not action.keys or "   ".join(map(key_text, action.keys)) in texts
-    in_menus = {action.text() for menu in window.menuBar().actions() for action in menu.menu().actions()}
+    in_menus = {
+        action.text().replace("&&", "&") for menu in window.menuBar().actions() for action in menu.menu().actions()
+    }
     assert {action.title for action in window.table if action.menu} == in_menus
     qtbot.keyClick(sheet, Qt.Key.Key_Escape)
     assert not sheet.isVisible()
