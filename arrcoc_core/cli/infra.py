@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from arrcoc_core.infra.live import LiveJob
     from arrcoc_core.infra.tables import QuotaRow
     from arrcoc_core.infra.world import World
+    from arrcoc_core.queue import QueueView
 
 Ask = Callable[["World"], Sequence[Any]]
 
@@ -55,6 +56,8 @@ def _look(world: World, as_json: bool) -> int:
         _Part("jobs", "Jobs of ours", _jobs, _job_table, as_json),
     ]
     parts = of_google if world.on_google else []
+    if world.queues and world.has_wandb_key:
+        parts.append(_Part("queues", "W&B Launch", _queues, _queue_lines, as_json))
 
     def below() -> list[str]:
         return [line for part in parts for line in part.lines()]
@@ -128,8 +131,9 @@ class _Part:
             return
         self._seconds = time.monotonic() - self._since
         if self._as_json:
+            kind = {"jobs": {"type": "job"}, "queues": {"type": "queue"}}.get(self.key, {})
             for row in rows:
-                say_line({"type": "job", **row.to_json()} if self.key == "jobs" else row.to_json())
+                say_line({**kind, **row.to_json()})
             if self.key == "costs":
                 say_line(cost_total(rows))
         self._rows = rows
@@ -159,6 +163,18 @@ def _jobs(world: World) -> Sequence[LiveJob]:
     from arrcoc_core.infra.live import job_regions, live_jobs
 
     return live_jobs(world, job_regions(world))
+
+
+def _queues(world: World) -> Sequence[QueueView]:
+    from arrcoc_core.infra.tables import queue_views
+
+    return queue_views(world)
+
+
+def _queue_lines(views: Sequence[QueueView]) -> list[str]:
+    from arrcoc_core.cli.queue import lines
+
+    return [line for n, view in enumerate(views) for line in ([""] if n else []) + lines(view)] or ["no queue is there"]
 
 
 def _quota_table(rows: Sequence[QuotaRow]) -> list[str]:

@@ -22,6 +22,7 @@ from arrcoc_core.infra.quotas import QuotaRequest, Quotas, read_quotas
 if TYPE_CHECKING:
     from arrcoc_core.catalog import Provisioning
     from arrcoc_core.infra.world import World
+    from arrcoc_core.queue import QueueView
 
 _AT_ONCE = 8
 _KINDS: tuple[Provisioning, ...] = ("spot", "on-demand")
@@ -193,3 +194,24 @@ def wanted_amounts(gpu: str, count: int, on_demand: bool) -> tuple[Any, ...]:
     fitting = [one for one in counts_of(gpu) if one >= count] or list(counts_of(gpu))[-1:]
     machines = -(-count // fitting[0])
     return amounts_for(gpu, fitting[0], machines, ("on-demand",) if on_demand else ("spot",))
+
+
+def queue_views(world: World) -> list[QueueView]:
+    """What is in the Launch queues that are named. Of one that is not there its row says what to do. CloudError."""
+    from arrcoc_core.infra.wandb_rows import queue_client
+    from arrcoc_core.queue import look
+    from arrcoc_core.queue.asking import NO_LAUNCH
+
+    assert world.root is not None
+    found: list[QueueView] = []
+    client = queue_client(world.given)
+    try:
+        for name in world.queues:
+            try:
+                found.append(look(world.root, world.given, name, client=client))
+            except CloudError as error:
+                if error.scope != "not-found" and error.data.get("reason") != NO_LAUNCH:
+                    raise
+    finally:
+        client.client.close()
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arrcoc_core.accounts.addresses import wandb_app_url
+from arrcoc_core.accounts.logins import wandb_login
 from arrcoc_core.accounts.wandb_account import WandbAccount, entity_of, may_not_write, who
 from arrcoc_core.accounts.wandb_client import WandbClient
 from arrcoc_core.errors import CloudError
@@ -115,10 +116,10 @@ class WandbProject:
 
 @dataclass(frozen=True)
 class WandbQueue:
-    """A Launch queue, made and read back by `QueueClient`."""
+    """A Launch queue, made and read back by `QueueClient`: with this machine's key, wherever runs log."""
 
     name: str
-    needs: tuple[str, ...] = ("wandb-project",)
+    needs: tuple[str, ...] = ("wandb-account",)
     title: str = "W&B Launch queue"
 
     @property
@@ -144,7 +145,7 @@ class WandbQueue:
             if found.state in ("ok", "different"):
                 return Status("foreign", found.detail, foreign_queue(self.name, "arrcoc setup has not made it"))
             return found
-        client = self._queues(world.given)
+        client = queue_client(world.given)
         try:
             client.delete(self.name)
         finally:
@@ -155,9 +156,9 @@ class WandbQueue:
         """Whether it is there, and bears our owner's label: `arrcoc setup` has made it."""
         from arrcoc_core.queue import wanted_setup
 
-        if not world.logging.online or writable_entity(world.given) is None:
+        if not world.has_wandb_key or writable_entity(world.given) is None:
             return False
-        client = self._queues(world.given)
+        client = queue_client(world.given)
         try:
             found = client.verify(self.name, wanted_setup(world.given))
         finally:
@@ -167,16 +168,13 @@ class WandbQueue:
     def _with(self, world: World, act: Callable[[QueueClient, QueueSetup], Verified]) -> Status:
         from arrcoc_core.queue import wanted_setup
 
-        if not world.logging.online:
-            problem = Problem(
-                f"The queue {self.name} is at W&B, and this machine logs offline: {world.logging.why}.",
-                "",
-                (Fix("Log in:", world.logging.login or "wandb login"),),
-            )
-            return Status("note", "W&B is not used", problem)
+        if not world.has_wandb_key:
+            lack = f"The queue {self.name} is at W&B, and there is no key for {world.logging.url} on this machine."
+            login = world.logging.login or wandb_login(world.logging.url, None)
+            return Status("note", "no key on this machine", Problem(lack, "", (Fix("Log in:", login),)))
         if writable_entity(world.given) is None:
             return _AFTER
-        client = self._queues(world.given)
+        client = queue_client(world.given)
         try:
             found = act(client, wanted_setup(world.given))
         finally:
@@ -185,10 +183,12 @@ class WandbQueue:
             return Status("foreign", found.detail, foreign_queue(self.name, found.detail))
         return Status(found.state, found.detail)
 
-    def _queues(self, settings: Settings) -> QueueClient:
-        from arrcoc_core.queue import QueueClient
 
-        return QueueClient(_client(settings), writable_entity(settings) or "")
+def queue_client(settings: Settings) -> QueueClient:
+    """The queues of whom runs of these settings go to."""
+    from arrcoc_core.queue import QueueClient
+
+    return QueueClient(_client(settings), writable_entity(settings) or "")
 
 
 def project_exists(settings: Settings, entity: str = "") -> bool:

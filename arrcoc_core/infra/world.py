@@ -86,6 +86,11 @@ class World:
         return OFFLINE if self.settings is None else wandb_mode(self.settings)
 
     @property
+    def has_wandb_key(self) -> bool:
+        """Whether W&B can be asked, wherever runs log."""
+        return "WANDB_API_KEY" in self.keys
+
+    @property
     def project_path(self) -> str:
         return f"projects/{self.names.project}"
 

@@ -12,6 +12,8 @@ from arrcoc_core.accounts.wandb_client import WandbClient
 from arrcoc_core.errors import CloudError
 from arrcoc_core.queue import documents
 
+NO_LAUNCH = "NO_LAUNCH"
+"""The reason in an error's data where the server knows no queues."""
 PATIENCE_S = 8.0
 """For each question: a supervisor has other runs to look at, and comes back."""
 _UNKNOWN = re.compile(r'Cannot query field "(\w+)" on type')
@@ -82,7 +84,7 @@ def no_launch(url: str) -> CloudError:
         f"The W&B server at {url} has no Launch: it knows no queues.",
         scope="invalid",
         remedy="compute=Vertex(...) needs no queue; in .training, leave WANDB_LAUNCH_QUEUE_NAME empty.",
-        data={"reason": "NO_LAUNCH"},
+        data={"reason": NO_LAUNCH},
     )
 
 

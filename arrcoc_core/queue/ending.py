@@ -7,6 +7,7 @@ agent. May be repeated, by every machine that drives the run.
 from __future__ import annotations
 
 from arrcoc_core.errors import CloudError
+from arrcoc_core.queue.asking import NO_LAUNCH
 from arrcoc_core.queue.client import QueueClient
 from arrcoc_core.targets import Verdict
 
@@ -18,7 +19,7 @@ def end_items(client: QueueClient, queue: str, run_id: str, verdict: Verdict) ->
     try:
         found = client.items(queue)
     except CloudError as error:
-        if error.scope == "not-found" or error.data.get("reason") == "NO_LAUNCH":
+        if error.scope == "not-found" or error.data.get("reason") == NO_LAUNCH:
             return  # there is no queue, and so no item in it
         raise
     for item in found:

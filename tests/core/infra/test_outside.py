@@ -219,7 +219,15 @@ def test_setup_with_nothing_of_google_makes_project_and_repository_once(
     assert {row["state"] for row in told(capsys).values()} == {"ok", "skipped"}
     assert len(sandbox.changes()) == changes, "the second time there was nothing to make"
     assert main(["--json", "infra"]) == 0
-    assert {row["state"] for row in told(capsys).values()} == {"ok", "skipped"}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    last = {line["resource"]: line["state"] for line in lines if line["type"] == "resource"}
+    assert set(last.values()) == {"ok", "skipped"}
+    (queue,) = [line for line in lines if line["type"] == "queue"]
+    assert (queue["entity"], queue["name"], queue["headline"]) == ("sandbox", "made-here", "empty; no agent polls it")
+    given(WANDB_MODE="offline", WANDB_LAUNCH_QUEUE_NAME="made-here", HF_HUB_REPO_ID="sandbox-org/made-here")
+    assert main(["infra"]) == 0, "a queue is there wherever runs log"
+    text = capsys.readouterr().out
+    assert "W&B Launch queue" in text and "sandbox/made-here: empty; no agent polls it" in text
 
 
 def test_teardown_takes_the_queue_and_keeps_what_holds_runs_and_results(

@@ -78,7 +78,7 @@ def place(make_project: Callable[[], Path], tmp_path_factory: pytest.TempPathFac
     with ready_sandbox(root, tmp_path_factory.mktemp("sandbox")) as box:
         settings = load_settings(root)
         made = Place(root, box, settings, QueueClient.of(settings))
-        made.ensure()
+        assert made.client.verify(QUEUE, wanted_setup(settings)).state == "ok", "setup has made it"
         yield made
         for run in runs(root=root):
             run.cancel().wait(60)
