@@ -8,12 +8,13 @@ A child process (`Follower`) does the first half for the desktop app; a script o
 from arrcoc_core.metrics.follower import Follower, follow_command
 from arrcoc_core.metrics.ingesting import IngestResult, ingest
 from arrcoc_core.metrics.pyramid import Pyramid
-from arrcoc_core.metrics.reading import ConsoleLine, Media, RunMetrics, open_metrics
+from arrcoc_core.metrics.reading import ConsoleLine, Histogram, Media, RunMetrics, open_metrics
 from arrcoc_core.metrics.series import Series
 
 __all__ = [
     "ConsoleLine",
     "Follower",
+    "Histogram",
     "IngestResult",
     "Media",
     "Pyramid",

@@ -113,9 +113,12 @@ class CacheWriter:
         both = state.remote is not None and bool(state.segments)
         old = self._outdated(step, time) if both else np.full(rows.count, not overwrite)
         changed: list[str] = []
+        # What was logged as an object (a picture, a histogram, a table): what describes it is no metric.
+        objects = {path[:-1] for _, path, _ in rows.other if len(path) > 1 and path[-1] == "_type"}
+        hidden = ("_", *(".".join(path) + "." for path in objects))
         every = np.arange(rows.count)
         for name, (row, value) in {**rows.numbers, STEP: (every, step.astype(np.float64))}.items():
-            if name.startswith("_") or _is_media_size(name, rows):
+            if name.startswith(hidden):
                 continue
             entry = state.metrics.get(name) or self._new_column(state.metrics, name)
             late = old[row]
@@ -124,7 +127,7 @@ class CacheWriter:
         state.first_time = min(float(time.min()), state.first_time or np.inf)
         state.last_time = max(float(time.max()), state.last_time or 0.0)
         skipped = old if both else np.zeros(rows.count, dtype=np.bool_)
-        media = self._write_other_values(rows, step, time, files, skipped)
+        media = self._write_other_values(rows, step, time, files, skipped, objects)
         return tuple(sorted(set(changed) - {STEP})), media
 
     def write_system(self, system: dict[str, list[tuple[float, float]]]) -> tuple[str, ...]:
@@ -173,8 +176,13 @@ class CacheWriter:
         columns.merge(self.directory, state.written, step[new], time[new], time[new])
         return old
 
-    def _write_other_values(self, rows: Rows, step: Ints, time: Floats, files: Path, skipped: Bools) -> int:
-        """Media and values that are no number, but those of `skipped` rows; returns how many media there were."""
+    def _write_other_values(
+        self, rows: Rows, step: Ints, time: Floats, files: Path, skipped: Bools, objects: set[tuple[str, ...]]
+    ) -> int:
+        """Media and values that are no number, but those of `skipped` rows; returns how many media there were.
+
+        Of what wandb logs as an object (a histogram, a table, a page) each part says of which.
+        """
         grouped: dict[tuple[int, tuple[str, ...]], dict[str, Any]] = {}
         plain: list[dict[str, Any]] = []
         media_keys = {(row, path[:-1]) for row, path, value in rows.other if _is_media_type(path, value)}
@@ -184,7 +192,9 @@ class CacheWriter:
             if (row, path[:-1]) in media_keys:
                 grouped.setdefault((row, path[:-1]), {})[path[-1]] = value
             else:
-                plain.append({"step": int(step[row]), "key": ".".join(path), "value": value})
+                line = {"step": int(step[row]), "key": ".".join(path), "value": value}
+                of = next((path[:size] for size in range(1, len(path)) if path[:size] in objects), None)
+                plain.append(line if of is None else {**line, "of": ".".join(of)})
         media: list[dict[str, Any]] = []
         for (row, path), values in grouped.items():
             paths, captions = (values.get(name) for name in _MEDIA_FIELDS[values["_type"]])
@@ -245,11 +255,3 @@ def _inside(path: str) -> str:
     """The path of a logged file; of one that leads out of its folder the name alone: anybody may have logged it."""
     parts = PurePosixPath(path)
     return parts.name if parts.is_absolute() or ".." in parts.parts else path
-
-
-def _is_media_size(name: str, rows: Rows) -> bool:
-    """True for `pictures/0.width` and the like, which describe a picture and are no metric."""
-    key, dot, last = name.rpartition(".")
-    if not dot or last not in ("width", "height", "size", "count"):
-        return False
-    return any(_is_media_type(path, value) and ".".join(path[:-1]) == key for _, path, value in rows.other)

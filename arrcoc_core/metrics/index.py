@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+VERSION = 2  # 2: parts of objects are no values of their own
 NAME = "index.json"
 REWRITES_KEPT = 32
 

@@ -7,7 +7,7 @@ The cache can be deleted at any time: it is made again from the files.
     index.json     what is read and counted (arrcoc_core/metrics/index.py)
     0000.0.step …  columns (arrcoc_core/metrics/columns.py)
     media.jsonl    {"step", "time", "key", "path", "caption"}; the path is relative to the run directory
-    other.jsonl    {"step", "key", "value"}: values that are no float64
+    other.jsonl    {"step", "key", "value"}: values that are no float64; with "of", a part of that object
     console.jsonl  {"time", "stream", "text"}
 
 A row's key is `trainer/step`, or wandb's own `_step` where a row has none.

@@ -36,6 +36,16 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """A `wandb.Histogram` that was logged."""
+
+    step: int
+    key: str
+    counts: tuple[float, ...]
+    edges: tuple[float, ...]  # one more than counts
+
+
+@dataclass(frozen=True)
 class ConsoleLine:
     """A line that the run printed."""
 
@@ -177,6 +187,20 @@ class RunMetrics:
             self._media = sorted({(media.step, media.key): media for media in self._media}.values(), key=_by_step)
         return list(self._media)
 
+    def histograms(self) -> list[Histogram]:
+        """The histograms, sorted by step and key; of those logged again the last."""
+        parts: dict[tuple[int, str], dict[str, Any]] = {}
+        for line in self._lines("other.jsonl", 0):
+            if "of" in line:
+                key = str(line["of"])
+                part = str(line["key"]).removeprefix(f"{key}.")
+                parts.setdefault((int(line["step"]), key), {})[part] = line["value"]
+        return [
+            Histogram(step, key, tuple(held["values"]), tuple(held["bins"]))
+            for (step, key), held in sorted(parts.items())
+            if held.get("_type") == "histogram" and "values" in held and "bins" in held
+        ]
+
     def console(self) -> list[ConsoleLine]:
         """What the run printed, by lines; what a carriage return wrote over is left out."""
         lines: list[ConsoleLine] = []
@@ -224,7 +248,7 @@ class RunMetrics:
         """Values that are no float64 but a table can hold."""
         for line in self._lines("other.jsonl", 0):
             value, key = line["value"], str(line["key"])
-            if not isinstance(value, (list, dict)) and not key.endswith("._type") and not key.startswith("_"):
+            if not isinstance(value, (list, dict)) and "of" not in line and not key.startswith("_"):
                 yield int(line["step"]), key, cast(Scalar, value)
 
     def _lines(self, name: str, start: int) -> Iterator[dict[str, Any]]:

@@ -171,6 +171,25 @@ def test_pictures_with_captions_the_last_of_a_step_counts(tmp_path: Path) -> Non
     assert metrics.names == []
 
 
+def test_parts_of_objects_are_no_metrics(tmp_path: Path) -> None:
+    row = {
+        "trainer/step": 3,
+        ("h", "_type"): "histogram",
+        ("h", "values"): [1, 2],
+        ("h", "bins"): [0.0, 0.5, 1.0],
+        ("table", "_type"): "table-file",
+        ("table", "path"): "media/table/t.table.json",
+        ("table", "nrows"): 7,
+        ("in", "size"): 4,
+    }
+    write_segment(tmp_path, [row, {**row, "trainer/step": 4, ("h", "values"): [5, 6]}])
+    metrics = open_metrics(tmp_path)
+    assert metrics.columns() == ["trainer/step", "in.size"]
+    assert list(metrics.rows()) == [{"trainer/step": step, "in.size": 4} for step in (3, 4)]
+    found = [(one.step, one.key, one.counts, one.edges) for one in metrics.histograms()]
+    assert found == [(3, "h", (1, 2), (0.0, 0.5, 1.0)), (4, "h", (5, 6), (0.0, 0.5, 1.0))]
+
+
 def test_console_lines_and_system_metrics(tmp_path: Path) -> None:
     pieces = ["epoch 1\nhalf", " a line\n", "10 %\r50 %\r100 %\n", "open"]
     extra = [output(50 + i, text, 100.5 + i) for i, text in enumerate(pieces)]
