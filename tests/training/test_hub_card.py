@@ -8,16 +8,19 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 from result_maker import RUN, SUMMARY, fill, make_result
 
+from arrcoc_core.errors import ConfigError
 from training.hub.card import make_card
 from training.hub.curves import draw_curves
 from training.hub.history import MOST, History
 from training.hub.package import make_package
 from training.hub.record import Record, load_record
+from training.model.arrcoc_qwen import ArrCocQwen
 from training.tracking import Row
 
 
@@ -161,6 +164,11 @@ def test_a_result_of_an_older_version_is_described_from_its_run(tmp_path: Path) 
     del config["base_revision"]
     (run / "result" / "config.json").write_text(json.dumps(config))
     (run / "plan.json").write_text(json.dumps({"code": "c0dec0dec0de"}))
+    old = ArrCocQwen.from_pretrained(run / "result")
+    picture = np.zeros((64, 64, 3), np.uint8)
+    assert old.processor is None and len(old.answer(picture, "which colour is the circle", keep=3).kept) == 3
+    with pytest.raises(ConfigError, match="does not say how many tokens"):
+        old.answer(picture, "which colour is the circle")
     record = load_record(run, run / "result")
     assert (record.summary, record.code, record.curves, record.run) == (SUMMARY, "c0dec0dec0de", {}, RUN)
     package = make_package(record, run / "result", "me/arr-coc")

@@ -56,6 +56,14 @@ def comparable_pictures(run: Path) -> list[tuple[int, str, str, bytes]]:
     return [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(run).media()]
 
 
+def known(run: Path) -> dict[str, Any]:
+    """What the record beside the selector tells, without what depends on the clock."""
+    held = json.loads((run / "result" / "run.json").read_text())
+    held["summary"] = {name: value for name, value in held["summary"].items() if not name.startswith("perf/")}
+    shown = [(run / "result" / picture["file"]).read_bytes() for picture in held["pictures"]]
+    return {**held, "shown": shown}
+
+
 def committed(run: Path) -> list[str]:
     return sorted(marker.parent.name for marker in (run / "checkpoints").glob("step-*/COMMITTED"))
 
@@ -177,6 +185,8 @@ def test_stopped_by_signals(full: bool, whole_run: Path, make_run: MakeRun, star
     assert third.wait() == 0, third.said
     assert selector_bytes(run) == selector_bytes(whole_run)
     assert comparable_rows(run) == comparable_rows(whole_run)
+    ours, theirs = known(run), known(whole_run)
+    assert {**ours, "fingerprint": "", "experiment": {}} == {**theirs, "fingerprint": "", "experiment": {}}
 
 
 def test_workers_and_recomputation_do_not_change_the_result(
