@@ -7,29 +7,24 @@ keeps the last row of each step, finds every step once and none missing. Where t
 taken away, rows count as written only once they were streamed to a safe place: STREAMED then names a file whose
 modification time says up to when that is so.
 
-Online (WANDB_MODE=online) the rows go to the W&B server as well, a second after they were logged, and a resumed run
-goes on with the same run there. A kill swallows what the server had not got, so the rows of the last ten minutes are
-logged again: an outage of that length costs nothing. W&B never costs a run: where it cannot be reached, or does not
-take the key, when an attempt starts, that attempt logs offline, and `wandb.json` beside the run says why (`arrcoc sync`
-uploads it later); where it fails later, wandb tries again for as long as the run lasts; and the end waits for it only
-so long. Stopped on its page at W&B, a run ends as if it were cancelled here: after the step, with a checkpoint.
+Online (WANDB_MODE=online, see wandb_run.py) the rows go to the W&B server as well, a second after they were logged, and
+a resumed run goes on with the same run there. A kill swallows what the server had not got, so the rows of the last ten
+minutes are logged again: an outage of that length costs nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.progress import replace_json, utc_now
 from training.signals import STOPPED_EXIT_CODE
+from training.wandb_run import finished, leave_place, start, start_online
 
 if TYPE_CHECKING:
     import wandb
@@ -37,14 +32,9 @@ if TYPE_CHECKING:
 
 STEP = "trainer/step"
 STREAMED = "ARRCOC_STREAMED"
-PLACE = "wandb.json"
-"""Beside a run that was to log online: {"mode", "url", "server", "entity", "project", "id", "note", "at"}."""
 _KEPT_FOR_S = 60.0  # far longer than wandb takes to write a row, also on a crowded machine
 _KEPT_ONLINE_S = 600.0  # the longest outage of a W&B server that a killed run survives whole
-_INIT_S = "30"  # how long the start of an attempt waits for the server, unless WANDB_INIT_TIMEOUT says it
 _FINISH_S = 120.0  # how long the end of a training waits for the server to have everything
-_RETRIES = 1_000_000  # wandb gives up on a server after some minutes; the run may still last for days
-_LONGEST_PAUSE_S = 10.0  # between two of them
 
 # The supervisor sets these too; set here, the trainer works alone. A value that is already there stays.
 _ENVIRONMENT = {
@@ -97,7 +87,7 @@ class Tracker:
         say: Callable[[str], None] = print,
         stopped: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start the segment of this attempt in `directory`/wandb. Takes about a second; online, at most _INIT_S more.
+        """Start the segment of this attempt in `directory`/wandb. Takes a second; online, at most half a minute more.
 
         `stopped` is called, in a thread, when somebody stops the run on its page at W&B.
         """
@@ -106,14 +96,14 @@ class Tracker:
         os.environ.setdefault("WANDB_DIR", str(directory))
         self.online = os.environ["WANDB_MODE"] == "online"
         if self.online:
-            run, why = _start_online(run_id, config, stopped)
+            run, why = start_online(run_id, config, stopped)
             if run is None:
                 self.online = False
                 say(f"not logging to W&B: {why}; this attempt logs beside the run, arrcoc sync {run_id} uploads it")
-            self._run: wandb.Run = run or _start(run_id, config, mode="offline")
-            _tell(directory, self._run, self.online, why)
+            self._run: wandb.Run = run or start(run_id, config, mode="offline")
+            leave_place(directory, self._run, self.online, why)
         else:
-            self._run = _start(run_id, config)
+            self._run = start(run_id, config)
         self._run.define_metric(STEP)
         self._run.define_metric("*", step_metric=STEP)
         self._say = say
@@ -152,7 +142,7 @@ class Tracker:
             self._run.mark_preempting()  # its page then says that it was interrupted, not that it failed
         if not self.online:
             self._run.finish(exit_code=exit_code)
-        elif not _finished(self._run, exit_code, within_s):
+        elif not finished(self._run, exit_code, within_s):
             self._say(f"W&B has not got everything in {within_s:.0f} s: arrcoc sync uploads the rest")
 
     def _send(self, row: Row) -> None:
@@ -186,106 +176,6 @@ class NoTracker:
 
     def finish(self, summary: Mapping[str, float], exit_code: int, *, within_s: float = 0.0) -> None:
         """Nothing to do."""
-
-
-def _start(run_id: str, config: Mapping[str, Any], *, mode: Any = None, resume: Any = None, **settings: Any) -> Any:
-    """A wandb run: this attempt's segment of `run_id`."""
-    import wandb
-
-    return wandb.init(
-        id=run_id,
-        name=run_id,
-        config=dict(config),
-        mode=mode,
-        resume=resume,
-        settings=wandb.Settings(
-            disable_git=True, save_code=False, console="wrap", x_stats_sampling_interval=5.0, **settings
-        ),
-    )
-
-
-def _start_online(run_id: str, config: Mapping[str, Any], stopped: Callable[[], None]) -> tuple[Any, str]:
-    """The run at the server, or None and why not."""
-    import wandb
-    from wandb.sdk.lib import wbauth
-
-    server = os.environ["WANDB_BASE_URL"]
-    patience = os.environ.setdefault("WANDB_INIT_TIMEOUT", _INIT_S)
-    try:
-        # Without a key `wandb.init` would ask whoever sits at the terminal for one, and wait.
-        if wbauth.authenticate_session(host=server, source="arrcoc", prompt=False) is None:
-            return None, f"there is no key for {server}"
-        run = _start(
-            run_id,
-            config,
-            resume="allow",
-            init_timeout=float(patience),
-            stop_fn=stopped,
-            x_file_stream_retry_max=_RETRIES,
-            x_file_stream_retry_wait_max_seconds=_LONGEST_PAUSE_S,
-            x_file_transfer_retry_max=_RETRIES,
-            x_file_transfer_retry_wait_max_seconds=_LONGEST_PAUSE_S,
-        )
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason not to train
-        del os.environ["WANDB_INIT_TIMEOUT"]  # an offline start waits for nobody but this machine, however busy it is
-        wandb.teardown()  # its service still holds the run's id
-        return None, f"{server}: {' '.join(str(error).split())[:300]}"
-    return run, ""
-
-
-def _tell(directory: Path, run: Any, online: bool, why: str) -> None:
-    """Leave where the run is at W&B, for whoever shows it. An attempt that logs offline keeps what is known of it."""
-    try:
-        known = json.loads((directory / PLACE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        known = {}
-    place = {"url": run.url, "entity": run.entity, "project": run.project} if online else {}
-    replace_json(
-        directory / PLACE,
-        {
-            "url": "",
-            "entity": "",
-            "project": "",
-            **known,
-            **place,
-            "mode": "online" if online else "offline",
-            "server": os.environ["WANDB_BASE_URL"],
-            "id": run.id,
-            "note": why,
-            "at": utc_now(),
-        },
-    )
-
-
-def _finished(run: Any, exit_code: int, within_s: float) -> bool:
-    """Finish an online run; False when the server did not get everything in that time.
-
-    Then wandb's service, which would go on trying, is ended. What it had not sent is in the `.wandb` file, which it
-    writes ten times a second.
-    """
-    errors: list[Exception] = []
-
-    def finish() -> None:
-        try:
-            run.finish(exit_code=exit_code)
-        except Exception as error:  # noqa: BLE001 - its service was ended below, or ended by itself
-            errors.append(error)
-
-    thread = threading.Thread(target=finish, name="wandb finish", daemon=True)
-    thread.start()
-    thread.join(within_s)
-    if not thread.is_alive():
-        return not errors
-    import psutil
-    import wandb
-
-    for child in psutil.Process().children():
-        if child.name() == "wandb-core":
-            child.kill()
-            child.wait()
-    with contextlib.suppress(OSError):  # it says goodbye to the service, which is gone; and not again at the exit
-        wandb.teardown()
-    return False
 
 
 def _written_until() -> float:

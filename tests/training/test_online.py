@@ -259,6 +259,27 @@ for mode in ("online", "offline"):
     assert code == 0 and [one["kept"] for one in said] == [[500, 70, 50, 0], [50, 0]], text
 
 
+@pytest.mark.long
+def test_a_training_stopped_on_its_page_ends_for_good_after_a_checkpoint(
+    server: Server, make_run: Callable[..., Path], start_trainer: Callable[..., Any]
+) -> None:
+    directory = make_run("train.epochs=1000", "checkpoints.save_every_n_steps=1000")
+    online = {"WANDB_MODE": "online", "WANDB_BASE_URL": server.url, "WANDB_API_KEY": server.key}
+    trainer = start_trainer(directory, **online)
+    deadline = time.monotonic() + 120
+    while "saved" not in trainer.said and "step 5/" not in trainer.said:
+        assert trainer.process.poll() is None and time.monotonic() < deadline, trainer.said
+        time.sleep(0.2)
+    assert f"logging to {server.url}/sandbox/arr-coc-0-1/runs/small-run" in trainer.said
+    server.client.execute(STOP, {"id": server.at_server("small-run")["id"]})
+    assert trainer.wait() == CANCELLED_EXIT_CODE, trainer.said
+    assert "stopped by its page at W&B after step" in trainer.said
+    (marker,) = (directory / "checkpoints").glob("step-*/COMMITTED")
+    step = int(marker.parent.name.removeprefix("step-"))
+    assert sorted(server.rows("small-run")) == list(range(step + 1))
+    assert server.at_server("small-run")["state"] == "killed"
+
+
 def test_whoever_asks_first_decides_whether_it_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     handlers: dict[int, Callable[..., None]] = {}
     monkeypatch.setattr("signal.signal", lambda number, handler: handlers.setdefault(number, handler))

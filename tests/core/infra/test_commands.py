@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 
 from arrcoc_core.cli import main
+from arrcoc_core.cli.choosing import _ask_project
 from arrcoc_core.infra.world import World
 from arrcoc_core.sandbox import Sandbox
+from arrcoc_core.sandbox.faults import RevokedCredentials
 from arrcoc_core.sandbox.images import publish
+from arrcoc_core.settings import load_settings
 from tests.core.infra.test_teardown import start_job
 
 EXPERIMENT = """
@@ -168,6 +171,26 @@ def test_setup_asks_a_person_and_writes_the_answers_into_the_sandboxs_file(
     made = len(sandbox.changes())
     code, text = talk([sys.executable, "-m", "arrcoc_core.cli", "teardown"], {f"Type {OWNER} to remove": "something"})
     assert code == 2 and "that is not the name" in text and len(sandbox.changes()) == made
+
+
+def test_setup_without_a_project_asks_for_none_and_puts_the_name_on_the_hub_right(
+    cloud_project: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = sandbox.folder / ".training"
+    own.write_text("HF_HUB_REPO_ID=YOUR_USERNAME/mine  # whose?\n", encoding="utf-8")
+    answers = {
+        "Google Cloud project (none: an empty line)": "",
+        "HF_HUB_REPO_ID is YOUR_USERNAME/mine: make it sandbox/mine?": "y",
+        "Make or change 2 things?": "y",
+    }
+    code, text = talk([sys.executable, "-m", "arrcoc_core.cli", "setup"], answers)
+    assert code == 0 and "2 things made" in text, text
+    assert own.read_text("utf-8") == "HF_HUB_REPO_ID=sandbox/mine  # whose?\n"
+    made = [change for change in sandbox.changes() if not change.startswith(("wandb.", "huggingface."))]
+    assert made == []
+    sandbox.set_scenario([RevokedCredentials()])  # Google's: who uses W&B alone may have none
+    assert _ask_project(load_settings(cloud_project), needed=False) == ""
+    assert "Without a project, runs stay on this machine" in capsys.readouterr().out
 
 
 def talk(command: list[str], answers: dict[str, str]) -> tuple[int, str]:
