@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 from cloud_walk import Walk
+from sandbox_settings import log_online
 
 from arrcoc_core import (
     Checkpoints,
@@ -28,12 +30,14 @@ from arrcoc_core import (
     Tokens,
     Vertex,
     adopt,
+    get_online_run,
     get_run,
     launch,
     lease,
     reconcile,
 )
 from arrcoc_core.cloud.names import ATTEMPT_LABEL, RUN_LABEL
+from arrcoc_core.metrics import open_metrics
 from arrcoc_core.processes import alive
 from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.sandbox.faults import LostAck, Preempt, Stockout
@@ -63,7 +67,7 @@ supervisor.main([sys.argv[1], "cloud"])
 @pytest.fixture
 def cloud_project(project: Path, sandbox: Sandbox) -> Iterator[Path]:
     """A project that was set up in the sandbox. No supervisor outlives the test."""
-    Walk(project, {}, timeout_s=300).arrcoc("setup", "--yes")
+    Walk(project, {}, timeout_s=300).arrcoc("setup", "--yes", "--copy-keys")
     yield project
     with Store(state_dir(project) / "store.db") as store:
         holder = lease.holder(store, "cloud")
@@ -87,12 +91,19 @@ def experiment(full: bool, name: str, regions: tuple[str, ...]) -> tuple[Experim
 
 @pytest.mark.timeout(3600)
 def test_a_spot_run_ends_as_if_nothing_had_been(
-    full: bool, cloud_project: Path, sandbox: Sandbox, arrcoc: list[str], figures: Callable[..., None]
+    full: bool,
+    cloud_project: Path,
+    sandbox: Sandbox,
+    arrcoc: list[str],
+    tmp_path: Path,
+    figures: Callable[..., None],
 ) -> None:
     quiet, save = experiment(full, "quiet", (SECOND,))
     stormy, _ = experiment(full, "stormy", (FIRST, SECOND))
     sandbox.set_scenario([Stockout(region=FIRST, times=1), *preemptions("stormy-1", save)])
-    whole, run = launch(quiet), launch(stormy, run_id="stormy-1")
+    whole = launch(quiet)
+    log_online(sandbox.folder)
+    run = launch(stormy, run_id="stormy-1")
     whole.wait(PATIENCE_S)
     run.wait(PATIENCE_S)
     assert whole.succeeded, (whole.cause, list(whole.logs())[-20:])
@@ -100,6 +111,7 @@ def test_a_spot_run_ends_as_if_nothing_had_been(
     figures(
         "spot_recovery",
         steps=run.total_steps,
+        rows_at_wandb_equal_to_the_trainers=same_at_wandb(run, tmp_path),
         attempts=[(one.region, one.provisioning, one.state, round(one.cost_usd, 6)) for one in run.attempts],
     )
 
@@ -153,7 +165,7 @@ def test_a_submitter_that_is_killed_after_its_request_leaves_one_job(
 
 def preemptions(run_id: str, save: int) -> list[Preempt]:
     """Of the second and the third attempt, each well after a checkpoint of its own."""
-    return [Preempt(at_step=2 * save * (n - 1), run=run_id, attempt=n) for n in (2, 3)]
+    return [Preempt(at_step=2 * save * (n - 1) + save // 2, run=run_id, attempt=n) for n in (2, 3)]
 
 
 def recovered(run: Run, whole: Run, arrcoc: list[str], sandbox: Sandbox) -> None:
@@ -181,8 +193,20 @@ def recovered(run: Run, whole: Run, arrcoc: list[str], sandbox: Sandbox) -> None
     spans = sorted((job.create_time, job.end_time) for job in mine)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(spans)), "two jobs at a time"
     log = list(get_run(run.id).logs())
-    assert len(log) == len(set(log)), "a line of the log twice"
+    timed = [line for line in log if line[:4].isdigit()]  # others, such as where a key comes from, each attempt says
+    assert len(timed) == len(set(timed)) > 20, "a line of the log twice"
     assert sum(" done: " in line for line in log) == 1
+
+
+def same_at_wandb(run: Run, scratch: Path) -> int:
+    """It has logged online all the time: every row of its server is the one in the trainer's own files, to the bit."""
+    shutil.copytree(run.directory / "wandb", scratch / "files" / "wandb")  # and none that came from the server
+    here, there = open_metrics(scratch / "files"), get_online_run(run.wandb_url)
+    rows = list(there.metrics().rows())
+    assert repr(rows) == repr(list(here.rows()))
+    assert [(one.step, one.key) for one in there.pictures] == [(one.step, one.key) for one in here.media()]
+    assert there.finished and there.config["name"] == run.experiment
+    return len(rows)
 
 
 def jobs(sandbox: Sandbox, run_id: str) -> list[Any]:
