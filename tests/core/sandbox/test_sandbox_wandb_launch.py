@@ -93,7 +93,7 @@ artifact.add_file("a.txt")
 run.log_artifact(artifact, aliases=["best"]).wait()
 run.finish()
 thing = wandb.Api().artifact("sandbox-team/arr-coc/thing:best")
-found["thing"] = (thing.version, thing.aliases, thing.metadata, thing.size, thing.logged_by().id)
+found["thing"] = (thing.version, sorted(thing.aliases), thing.metadata, thing.size, thing.logged_by().id)
 found["text"] = open(thing.download(root="got") + "/a.txt").read()
 print(json.dumps(found))
 """
