@@ -206,12 +206,22 @@ def test_a_lease_ends_after_a_minute_of_its_time(box: Sandbox) -> None:
 
 def test_an_item_goes_to_one_of_many(box: Sandbox) -> None:
     wire = Wire(box, "many")
-    pushed = [wire.push(f"r{number}", priority=number % 4) for number in range(40)]
+    pushed = [wire.push(f"r{number}") for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         popped = [item for item in pool.map(lambda _: wire.pop(), range(48)) if item is not None]
     assert sorted(item for item, _ in popped) == sorted(pushed)
-    urgency = [int(run.removeprefix("r")) % 4 for _, run in popped]
-    assert max(urgency[:8]) < 2 and min(urgency[-8:]) > 1  # by turns, as far as threads keep theirs
+
+
+def test_the_most_urgent_comes_first_then_the_oldest(box: Sandbox) -> None:
+    wire = Wire(box, "turns")
+    for name, priority in (("a", 3), ("b", 1), ("c", None), ("d", 0), ("e", 1), ("f", 2)):
+        wire.push(name, **({} if priority is None else {"priority": priority}))
+    assert [wire.pop() for _ in range(7)][-1] is None
+    box.box.clock.speed = 1e6  # all come back, in their old places
+    turns = [wire.pop() for _ in range(1)]
+    box.box.clock.speed = 1.0
+    turns += [wire.pop() for _ in range(6)]
+    assert [turn and turn[1] for turn in turns] == ["d", "b", "e", "c", "f", "a", None]
 
 
 def test_what_the_web_page_does(box: Sandbox) -> None:
