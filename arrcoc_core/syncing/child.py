@@ -57,7 +57,7 @@ def _upload(order: dict[str, Any], path: RunPath, sync: Sync, folder: Path, tell
     size = logged_size(directory)
     logged = Logged(directory)
     if not logged.head.run_id:
-        raise RunError(f"{directory.name} has logged nothing", remedy="There is nothing to upload.")
+        raise RunError(f"{directory.name} has no .wandb file here: it has logged nothing, or to W&B only")
     remote = _remote(order, path)
     there = remote.look()
     decision = decide(logged.steps, remote.steps(there, keyed=logged.keyed), there.newest)

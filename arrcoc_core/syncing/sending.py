@@ -131,6 +131,8 @@ class Watch(threading.Thread):
         heard = time.monotonic()
         while not self._ended.wait(LOOK_S + self.remote.client.limits.wait_s):
             try:
+                if not self._arrived:  # what came before the first row is no part of the rate
+                    self._begun = time.monotonic()
                 self._arrived = max(0, self.remote.look(patience_s=0).rows - self._before)
                 self._silent, heard = "", time.monotonic()
             except CloudError as error:  # the client goes on trying, and so does this

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
+import json
 import math
 import os
+import random
 import struct
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,7 +29,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from arrcoc_core.sandbox import Sandbox, running
+from arrcoc_core.sandbox import Sandbox, running, start
 from arrcoc_core.sandbox.faults import LostAck, PermissionDenied, RateLimited, StorageFull, Unavailable
 
 # The client's own: lfs.py hands httpx a file under a name that is out of use.
@@ -409,3 +414,43 @@ def test_a_kill_loses_nothing_acknowledged(place: Place) -> None:
     assert place.api.whoami()["name"] == "sandbox"
     assert place.download(repo_id)["a.bin"] == content  # it was done, and only the answer was lost
     assert len(list(place.api.list_repo_commits(repo_id))) == 2
+
+
+@pytest.mark.long
+def test_a_server_killed_while_it_is_written_to_keeps_every_commit_it_has_answered(tmp_path: Path) -> None:
+    sandbox = start(tmp_path / "sandbox", speed=100)
+    try:
+        endpoints = sandbox.endpoints
+        token = Path(endpoints.keys["HF_TOKEN"]).read_text(encoding="utf-8").strip()
+        api = HfApi(endpoint=endpoints.services["huggingface"], token=token)
+        api.create_repo("sandbox/kept")
+        acknowledged: dict[str, bytes] = {}
+        chance = random.Random(4)
+        for number in range(5):
+            killer = threading.Timer(chance.uniform(0.05, 0.6), sandbox.kill)
+            killer.start()
+            for file in range(100):
+                name, content = f"{number}-{file}.txt", os.urandom(20_000)
+                if not commit_one(f"{api.endpoint}/api/models/sandbox/kept/commit/main", token, name, content):
+                    break  # the server is gone
+                acknowledged[name] = content
+            killer.join()
+            close_session()
+            sandbox.revive()
+        root = Path(snapshot_download("sandbox/kept", endpoint=api.endpoint, token=token, cache_dir=tmp_path / "got"))
+        assert len(acknowledged) > 5
+        assert {name: (root / name).read_bytes() for name in acknowledged} == acknowledged
+    finally:
+        close_session()
+        sandbox.stop()
+
+
+def commit_one(url: str, token: str, name: str, content: bytes) -> bool:
+    """Without the client, which would try again for half a minute. Whether it was answered."""
+    change = {"content": base64.b64encode(content).decode(), "encoding": "base64", "path": name}
+    lines = [{"key": "header", "value": {"summary": name}}, {"key": "file", "value": change}]
+    body = "\n".join(map(json.dumps, lines)).encode()
+    try:
+        return ask(urllib.request.Request(url, body, {"Authorization": f"Bearer {token}"}))[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
