@@ -118,9 +118,20 @@ def _variables(cloud: CloudPlan, rung: Rung, run_id: str, n: int, secrets: Mappi
     }
     if rung.usd_per_h is not None:
         held["ARRCOC_USD_PER_HOUR"] = f"{rung.usd_per_h:.4f}"
+    if held.get("WANDB_MODE") == "online":
+        held |= as_wandb_job(cloud.image)
     if secrets:
         held["ARRCOC_SECRETS"] = ",".join(f"{variable}={name}" for variable, name in sorted(secrets.items()))
     return [{"name": name, "value": value} for name, value in sorted(held.items())]
+
+
+def as_wandb_job(image: str) -> dict[str, str]:
+    """Have wandb make a job of the run's image, which W&B's page can push to a queue; its alias is the image's tag.
+
+    wandb 0.31 makes none unless told to (sdk/wandb_settings.py: docker, job_name, disable_job_creation).
+    """
+    repository = image.rpartition(":")[0].split("/")[-2]
+    return {"WANDB_DOCKER": image, "WANDB_JOB_NAME": repository, "WANDB_DISABLE_JOB_CREATION": "false"}
 
 
 def _seconds(duration: float) -> str:

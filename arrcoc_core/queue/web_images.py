@@ -24,13 +24,14 @@ query LaunchJob($entityName: String!, $projectName: String!, $name: String!, $fi
   project(name: $projectName, entityName: $entityName) {
     artifact(name: $name) {
       id
-      createdBy { __typename ... on Run { name } }
+      usedBy { edges { node { name createdAt project { name entityName } } } }
       files(names: $fileNames) { edges { node { name directUrl } } }
     }
   }
 }
 """
-"""Fields of wandb 0.31, sdk/artifacts/_generated/operations.py."""
+"""Fields of wandb 0.31, sdk/artifacts/_generated/operations.py. wandb makes a job at the end of a run that has an
+image, and names the run not as its creator but as one that uses it."""
 
 _CONFIG = """
 query RunConfig($entity: String!, $project: String!, $name: String!) {
@@ -51,7 +52,7 @@ class Job(NamedTuple):
     image: str
     """As the job names it."""
     config: dict[str, Any]
-    """Of the run that the job was made from; {} where there is none to be seen."""
+    """Of the newest run of the job; {} where there is none to be seen."""
 
 
 def read_job(client: QueueClient, job: str) -> Job:
@@ -76,8 +77,10 @@ def read_job(client: QueueClient, job: str) -> Job:
             f"the job {job} runs {f'code of the kind {kind!r}' if kind else 'no image'}, not an image",
             remedy="Push a job that was made by a run of this project on Vertex AI: it runs that run's image.",
         )
-    creator = str(inside(artifact, "createdBy", "name") or "")
-    return Job(image, _config(client, entity, project, creator) if creator else {})
+    used: list[Any] = inside(artifact, "usedBy", "edges") or []
+    runs = [inside(edge, "node") for edge in used]
+    newest = max(runs, key=lambda run: str(inside(run, "createdAt") or ""), default=None)
+    return Job(image, {} if newest is None else _config(client, newest))
 
 
 def find(cloud: Cloud, names: Names, image: str) -> Found:
@@ -104,7 +107,8 @@ def find(cloud: Cloud, names: Names, image: str) -> Found:
     return Found(f"{names.image}@{digest}", tags[0] if tags else digest.removeprefix("sha256:")[:12])
 
 
-def _config(client: QueueClient, entity: str, project: str, run: str) -> dict[str, Any]:
-    answer = client.ask(_CONFIG, {"entity": entity, "project": project, "name": run})
+def _config(client: QueueClient, run: Any) -> dict[str, Any]:
+    project = {"entity": inside(run, "project", "entityName"), "project": inside(run, "project", "name")}
+    answer = client.ask(_CONFIG, {**project, "name": inside(run, "name")})
     held: Any = json.loads(inside(answer, "project", "run", "config") or "{}")
     return dict(held) if isinstance(held, dict) else {}  # pyright: ignore[reportUnknownArgumentType]

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 from cloud_walk import Walk
+from sandbox_settings import log_online
 
-from arrcoc_core.queue import QueueClient, wanted_setup
 from arrcoc_core.sandbox import Sandbox
-from arrcoc_core.settings import load_settings
 
 QUEUE = "vertex-ai-queue"
 EXPERIMENT = f"""
@@ -69,10 +68,8 @@ def test_runs_go_through_the_queue_whatever_becomes_of_the_agent(project: Path, 
     (project / "experiments" / "walk.py").write_text(EXPERIMENT)
     steps = Walk(project, {}, timeout_s=PATIENCE_S)
     queue = Queue(steps)
-    steps.arrcoc("setup", "--yes")
-    settings = load_settings(project)
-    client = QueueClient.of(settings)
-    client.ensure(QUEUE, wanted_setup(settings))
+    log_online(sandbox.folder)
+    steps.arrcoc("setup", "--yes", "--copy-keys")
 
     # No agent is there: the launch starts one. It is killed while the job runs; the next finds job, item and slot.
     first = steps.launch("walk")
@@ -99,17 +96,18 @@ def test_runs_go_through_the_queue_whatever_becomes_of_the_agent(project: Path, 
     becomes(lambda: queue.items().get(third), "running")
     becomes(queue.holds, [third])
 
-    # W&B's page: a run is pushed there while the slot is taken, and the agent is told to stop polling.
-    tag = json.loads((Path(ended["directory"]) / "plan.json").read_text())["cloud"]["image"]
-    page = client.push(
-        QUEUE,
-        {
-            "name": "from the page",
-            "docker": {"docker_image": tag},
-            "overrides": {"run_config": {"tokens": {"keep": 2}, "data": {"max_train_samples": 480}}},
-        },
-        {"gpu": "L4", "count": 1, "spot": "true", "region": "us-central1"},
-    )
+    # W&B's page: a job, made by wandb from the runs above, is pushed there while the slot is taken; then the agent is
+    # told to stop polling.
+    variables = {"gpu": "L4", "count": 1, "spot": "true", "region": "us-central1"}
+    page = sandbox.on_page(
+        "wandb",
+        do="push",
+        queue=QUEUE,
+        job="sandbox/arr-coc-0-1/arr-coc-0-1:latest",
+        name="from the page",
+        run_config={"tokens.keep": 2},
+        template_variables=variables,
+    )["item"]
     waiting = next(item for item in json.loads(steps.arrcoc("queue", "--json"))["items"] if item["id"] == page)
     assert waiting["state"] == "waiting" and third in waiting["reason"], waiting
     (polling,) = [agent for agent in json.loads(steps.arrcoc("queue", "--json"))["agents"] if agent["state"] == "busy"]
@@ -124,5 +122,5 @@ def test_runs_go_through_the_queue_whatever_becomes_of_the_agent(project: Path, 
     assert set(states.values()) == {"done"} and made.startswith("from-the-page-queued-")
     ended = steps.run(made)
     assert ended["state"] == "succeeded" and len(ended["attempts"]) == 1
-    assert queue.holds() == [] and not queue.agent()["running"]
-    client.client.close()
+    assert json.loads((Path(ended["directory"]) / "experiment.json").read_text())["experiment"]["tokens"]["keep"] == 2
+    assert ended["wandb_url"] and queue.holds() == [] and not queue.agent()["running"]

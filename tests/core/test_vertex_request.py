@@ -120,6 +120,7 @@ def test_a_job_gets_references_and_nothing_of_this_machine(tmp_path: Path, monke
     given = {one["name"]: one["value"] for one in pool["containerSpec"]["env"]}
     assert given["ARRCOC_SECRETS"] == "WANDB_API_KEY=projects/my-project-123/secrets/arr-coc-0-1-wandb-api-key"
     assert given["WANDB_MODE"] == "online"
+    assert given["WANDB_DOCKER"] == made.cloud.image and given["WANDB_JOB_NAME"] == "arr-coc-0-1"
     assert "CUDA_VISIBLE_DEVICES" not in given and "HF_HOME" not in given
     assert "0123456789abcdef" not in json.dumps(made.to_json()) + made.to_text()
 

@@ -6,6 +6,9 @@ Against one sandbox that `arrcoc setup` has made ready. No agent is there at fir
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,15 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from arrcoc_core import get_run, runs
+from arrcoc_core import Data, Experiment, Tokens, get_run, runs
 from arrcoc_core.cli import main
 from arrcoc_core.cli.terminal import printable
+from arrcoc_core.cloud.names import Names
+from arrcoc_core.encoding import encode
 from arrcoc_core.queue import QueueClient, documents, wanted_setup
 from arrcoc_core.queue.hiring import Post, agent_of, dismiss, post_of
+from arrcoc_core.queue.taking import RunsHere
 from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.sandbox.faults import Fault, NoLaunch
+from arrcoc_core.sandbox.images import publish
 from arrcoc_core.settings import Settings, load_settings, state_dir
 from arrcoc_core.store import Store
+from arrcoc_core.vertex_request import as_wandb_job
 from tests.core.queue.bench import QUEUE
 from tests.core.queue.test_client import upsert
 from tests.core.ready_sandbox import ready_sandbox
@@ -168,6 +176,52 @@ def test_the_queue_is_shown_and_an_item_taken_out(place: Place, arrcoc: Arrcoc) 
     assert "Removed r7 (waiting)." in arrcoc("queue", "--remove", "r7", "--yes")
     assert place.items() == []
     assert "sandbox has no queue none" in arrcoc("queue", "--queue", "none", code=2)
+
+
+WITH_WANDB = """
+import json, sys, wandb
+
+run = wandb.init(id="made-the-job", project="arr-coc-0-1", config=json.loads(sys.argv[1]))
+run.log({"trainer/step": 0})
+run.finish()
+"""
+
+
+def test_a_job_pushed_on_the_web_page_is_a_run(place: Place, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    box, client = place.box, place.client
+    request.addfinalizer(lambda: [client.remove(QUEUE, item.id) for item in client.items(QUEUE)])
+    names = Names.of(place.settings)
+    publish(box.box, f"{names.image}:c0de", {"/app/readme": "nothing to run"})
+    config = encode(Experiment(name="wide", tokens=Tokens(keep=16), data=Data(max_train_samples=480)))
+    told = {
+        **as_wandb_job(f"{names.image}:c0de"),
+        "WANDB_BASE_URL": client.client.url,
+        "WANDB_API_KEY": (box.folder / "wandb.key").read_text(encoding="utf-8").strip(),
+        "WANDB_DIR": str(tmp_path),
+        "WANDB_SILENT": "true",
+    }
+    subprocess.run([sys.executable, "-c", WITH_WANDB, json.dumps(config)], env={**os.environ, **told}, check=True)
+    box.on_page(
+        "wandb",
+        do="push",
+        queue=QUEUE,
+        job="sandbox/arr-coc-0-1/arr-coc-0-1:c0de",
+        run_config={"tokens.keep": 2},
+        template_variables={"gpu": "L4", "count": 1, "spot": "false", "region": "us-central1"},
+    )
+    agent = client.register(QUEUE, {"max_jobs": 1}, "test")
+    popped = client.pop(QUEUE, agent)
+    assert popped is not None
+    client.heartbeat(agent, "KILLED")  # it takes nothing more
+    with Store(state_dir(place.root) / "store.db") as store:
+        here = RunsHere(place.root, place.settings, store, client, QUEUE)
+        run_id = here.run_of(popped.item_id, popped.spec)
+        here.make(run_id, popped.spec)
+    made = here.objects.read(run_id, "experiment.json").content["experiment"]
+    assert (made["name"], made["tokens"]["keep"], made["data"]["max_train_samples"]) == ("wide", 2, 480)
+    plan = here.objects.read(run_id, "plan.json").content
+    assert plan["target"] == "wandb-launch" and plan["cloud"]["rungs"][0]["provisioning"] == "on-demand"
+    assert plan["cloud"]["image"].endswith(":c0de") and plan["code"] == "c0de"
 
 
 def test_a_launch_with_no_agent_starts_one_and_a_cancel_frees_its_slot(place: Place, arrcoc: Arrcoc) -> None:

@@ -71,7 +71,7 @@ class TypeView:
         self.name = name
         self.id = base64.b64encode(f"ArtifactType:{entity}/{project}/{name}".encode()).decode()
         self.description = None
-        self.created_at = None
+        self.created_at = timestamp(min((one.created for one in self._sequences()), default=0.0))
 
     def artifact_collection(self, name: str) -> SequenceView | None:
         return next((SequenceView(self._asked, one) for one in self._sequences() if one.name == name), None)
