@@ -10,6 +10,18 @@ import importlib
 from typing import Any
 
 
+def whole_module(name: str) -> Any:
+    """A module, once every package around it is there whole.
+
+    Python lets a thread import a part of a package that another thread is still at: the two then meet each other's
+    halves ("partially initialized module"). After a restart, a job's thread and the first request come at once.
+    """
+    parts = name.split(".")
+    for end in range(1, len(parts)):
+        importlib.import_module(".".join(parts[:end]))  # waits for whoever is at it
+    return importlib.import_module(name)
+
+
 def operations_pb2() -> Any:
     return importlib.import_module("google.longrunning.operations_pb2")
 

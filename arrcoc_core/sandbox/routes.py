@@ -6,12 +6,13 @@ client's REST transport tells the HTTP routes of each method.
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
+
+from arrcoc_core.sandbox.protos import whole_module
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def define(clients: Iterable[str]) -> Definition:
         made = Definition()
         for client in key.split():
             module, name = client.split(":")
-            _add(made, getattr(importlib.import_module(module), name))
+            _add(made, getattr(whole_module(module), name))
         _known[key] = made
     return _known[key]
 
@@ -176,4 +177,4 @@ def _request(rpc: str, serializer: Any) -> Any:
     if kind is not None:
         return kind
     module, name = _PLAIN_REQUESTS[rpc].split(":")
-    return getattr(importlib.import_module(module), name)
+    return getattr(whole_module(module), name)

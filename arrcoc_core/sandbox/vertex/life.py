@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.sandbox.faults import InternalError, Stockout
 from arrcoc_core.sandbox.project import PROJECT
+from arrcoc_core.sandbox.protos import whole_module
 from arrcoc_core.sandbox.service import plain
 from arrcoc_core.sandbox.vertex import replicas, words
 from arrcoc_core.sandbox.vertex.environment import machines_of
@@ -314,6 +315,4 @@ def _replicas(record: Record) -> list[Replica]:
 
 
 def _custom_job() -> Any:
-    from google.cloud.aiplatform_v1.types import CustomJob
-
-    return CustomJob
+    return whole_module("google.cloud.aiplatform_v1.types").CustomJob
