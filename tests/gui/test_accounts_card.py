@@ -15,6 +15,8 @@ from waiting import LONG_MS
 
 from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.settings import load_settings
+from arrcoc_gui.cloud.trouble import Fix, Trouble
+from arrcoc_gui.cloud.trouble_view import TroubleView
 from arrcoc_gui.window import MainWindow
 
 Open = Callable[..., MainWindow]
@@ -46,6 +48,19 @@ def test_nobody_is_told_the_command_that_signs_in(
     qtbot.waitUntil(lambda: cut_off(window) == [], timeout=LONG_MS)
 
 
+def test_a_name_can_be_written_where_an_error_says_so(qtbot: QtBot) -> None:
+    view = TroubleView()
+    qtbot.addWidget(view)
+    wanted: list[Fix] = []
+    view.fix_wanted.connect(wanted.append)
+    fix = Fix("Write HF_HUB_REPO_ID=sandbox/arr-coc-0-1 there.")
+    view.show_trouble(Trouble("HF_HUB_REPO_ID still says YOUR_USERNAME.", "", (fix, Fix("", "wandb login"))))
+    use = next(b for b in view.findChildren(QPushButton) if b.text() == "Use sandbox/arr-coc-0-1…")
+    use.click()
+    assert wanted == [fix]
+
+
+@pytest.mark.long
 def test_signed_in_and_a_placeholder_is_put_right(
     project: Path, sandbox: Sandbox, open_window: Open, qtbot: QtBot, request: pytest.FixtureRequest
 ) -> None:

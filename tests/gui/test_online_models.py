@@ -68,15 +68,10 @@ def told(run_id: str, state: str = "running", **more: object) -> dict[str, Any]:
 
 
 class TestLinks:
-    @pytest.mark.parametrize(
-        "text", ["https://wandb.ai/a/b/runs/c", "http://127.0.0.1:8080/a?x=1#y", " https://hf.co/a/b "]
-    )
-    def test_pages_are_opened(self, text: str) -> None:
-        assert web_address(text) == text.strip()
-
-    @pytest.mark.parametrize(
-        "text",
-        [
+    def test_pages_are_opened_and_nothing_else_is(self) -> None:
+        for text in ("https://wandb.ai/a/b/runs/c", "http://127.0.0.1:8080/a?x=1#y", " https://hf.co/a/b "):
+            assert web_address(text) == text.strip()
+        for text in (
             "",
             "wandb.ai/a/b",
             "file:///etc/passwd",
@@ -87,10 +82,8 @@ class TestLinks:
             "https://a b/",
             "https://a\nb",
             "vscode://file/x",
-        ],
-    )
-    def test_nothing_else_is(self, text: str) -> None:
-        assert web_address(text) == ""
+        ):
+            assert web_address(text) == "", text
 
     def test_a_run_s_page_or_why_there_is_none(self) -> None:
         page = "https://wandb.ai/a/b/runs/c"
@@ -187,22 +180,17 @@ class TestPlaces:
         both = side_by_side([ours, a_run("old")], [online_view(told("k64-1")), online_view(told("x"))])
         assert [view.id for view in both] == ["k64-1", "lab/vqa/x", "old"]
 
-    @pytest.mark.parametrize(
-        ("text", "place"),
-        [
+    def test_what_a_person_may_type_for_a_project(self) -> None:
+        for text, place in (
             ("lab/vqa", "lab/vqa"),
             (" lab/vqa/ ", "lab/vqa"),
             ("https://wandb.ai/lab/vqa/runs/k64?nw=x", "lab/vqa"),
             ("http://127.0.0.1:8080/lab/my%20project/workspace", "lab/my project"),
-        ],
-    )
-    def test_what_a_person_may_type_for_a_project(self, text: str, place: str) -> None:
-        assert parse_place(text) == place
-
-    @pytest.mark.parametrize("text", ["", "lab", "lab/", "../..", "lab/a:b"])
-    def test_and_what_not(self, text: str) -> None:
-        with pytest.raises(ValueError, match="entity/project"):
-            parse_place(text)
+        ):
+            assert parse_place(text) == place
+        for text in ("", "lab", "lab/", "../..", "lab/a:b"):
+            with pytest.raises(ValueError, match="entity/project"):
+                parse_place(text)
 
     def test_an_online_run_is_only_looked_at(self) -> None:
         view = online_view(told("x", "crashed"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from history import add_run, log_rows
 from monitoring import RUNNING, SLOW_MS, Show, centre
 from PIL import Image
 from PySide6.QtGui import QGuiApplication
@@ -31,13 +32,22 @@ def box(tmp_path_factory: pytest.TempPathFactory, sandbox_key: str) -> Iterator[
         yield found
 
 
+@pytest.fixture(scope="module")
+def root(make_project: Callable[[], Path]) -> Path:
+    """A project with one run of its own, which goes on."""
+    made = make_project()
+    directory = add_run(made, RUNNING, past=(("running", 0),), ago_s=10)
+    log_rows(directory, "--stop-at", "70")
+    return made
+
+
 @pytest.fixture
-def wandb(box: Sandbox, past: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def wandb(box: Sandbox, root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """The sandbox's W&B is the one of the settings."""
     for name in [key for key in os.environ if key.startswith(("ARRCOC_", "WANDB_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ARRCOC_CLOUD_ENDPOINTS", str(box.folder))
-    monkeypatch.chdir(past)
+    monkeypatch.chdir(root)
     yield box
     box.set_scenario([])
 
@@ -63,7 +73,7 @@ def texts(page: MonitorPage) -> dict[str, tuple[str, str, str]]:
 
 
 def test_local_and_online_side_by_side(
-    qtbot: QtBot, show: Show, wandb: Sandbox, past: Path, request: pytest.FixtureRequest
+    qtbot: QtBot, show: Show, wandb: Sandbox, root: Path, request: pytest.FixtureRequest
 ) -> None:
     writer = writer_of(wandb, "k64-of-someone", config={"name": "k64", "tokens": {"keep": 64}})
     picture = {"_type": "image-file", "path": "media/images/sample_3.png", "caption": "a street"}
@@ -77,7 +87,7 @@ def test_local_and_online_side_by_side(
     ours = writer_of(wandb, RUNNING)  # one of our own store that logs online, too
     ours.rows([row(0)])
 
-    page = show(past, RUNNING)
+    page = show(root, RUNNING)
     page.projects.choose(here=True, chosen=[PLACE])
     assert page.panes.picker.accessibleDescription() == f"This project and {PLACE}"
     qtbot.waitUntil(lambda: OTHER in texts(page), timeout=SLOW_MS)

@@ -125,9 +125,10 @@ def hub(tmp_path: Path, sandbox_key: str, project: Path, monkeypatch: pytest.Mon
         yield box
 
 
-def test_an_upload_that_fails_can_be_begun_again_and_ends_with_a_link(
-    qtbot: QtBot, show: Show, project: Path, hub: Sandbox
+def test_an_upload_that_fails_says_why_and_can_be_begun_again(
+    qtbot: QtBot, show: Show, project: Path, hub: Sandbox, full: bool
 ) -> None:
+    """In full also begun again, with a result there: it ends with a link."""
     directory = add_run(project, RUN, end="succeeded", past=(("succeeded", 60),), summary=SUMMARY)
     page = show(project, RUN)
     by_id = {action.id: action for action in page.actions()}
@@ -138,6 +139,10 @@ def test_an_upload_that_fails_can_be_begun_again_and_ends_with_a_link(
     assert line.isVisible() and line.cancel.isVisible() and by_id["monitor.upload"].why() == "an upload goes on"
     qtbot.waitUntil(line.again.isVisible, timeout=SLOW_MS)
     assert "has no result to upload" in line.words.whole and line.dismiss.isVisible()
+    if not full:
+        line.dismiss.click()
+        assert not line.isVisible()
+        return
 
     make = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"

@@ -16,9 +16,11 @@ from arrcoc_core.queue import DEFAULT_QUEUE, QueueClient, wanted_setup
 from arrcoc_core.sandbox import Sandbox
 from arrcoc_core.settings import load_settings
 from arrcoc_gui.infra.page import InfraPage
+from arrcoc_gui.infra.queue_card import QueueCard
 from arrcoc_gui.window import MainWindow
 
 Open = Callable[..., MainWindow]
+TAKEN = "far-20261122t130000-aaaa"
 
 
 @pytest.fixture
@@ -45,6 +47,41 @@ def texts(page: InfraPage) -> list[tuple[str, ...]]:
     return [tuple(cell.text for cell in row.cells) for row in page.queue.items.table.rows]
 
 
+def filled(client: QueueClient, project: Path) -> tuple[str, str]:
+    """A queue with one item that an agent has taken and one that waits; their ids."""
+    client.ensure(DEFAULT_QUEUE, wanted_setup(load_settings(project)))
+    agent = client.register(DEFAULT_QUEUE, {"max_jobs": 2}, "1")
+    client.heartbeat(agent, "POLLING")
+    spec = {"run_id": TAKEN, "name": TAKEN, "project": "arr-coc-0-1"}
+    kept, gone = client.push(DEFAULT_QUEUE, spec), client.push(DEFAULT_QUEUE, {**spec, "run_id": "", "name": "by hand"})
+    client.pop(DEFAULT_QUEUE, agent)
+    client.acknowledge(kept, TAKEN)
+    return kept, gone
+
+
+def test_the_card_says_what_waits_and_who_polls(client: QueueClient, project: Path, qtbot: QtBot) -> None:
+    kept, gone = filled(client, project)
+    card = QueueCard(project)
+    qtbot.addWidget(card)
+    card.resize(1000, 400)
+    card.show()
+    card.refresh()
+    assert card.words.text().startswith("loading")
+    qtbot.waitUntil(lambda: card.look.state == card.status.state == "loaded", timeout=LONG_MS)
+    assert "1 waits" in card.words.text() and [row.key for row in card.items.table.rows] == [kept, gone]
+    assert card.agents.table.rows[0].cells[4].text == "1 of 2" and card.agent_here is False
+    assert card.start.isVisible() and not card.stop.isVisible() and not card.remove.isEnabled()
+    card.items.select_key(gone)
+    removed: list[str] = []
+    card.remove_wanted.connect(removed.append)
+    card.remove.click()
+    assert removed == [gone]
+    card.forget()
+    assert card.rows is None and not card.items.isVisible()
+    card.shutdown()
+
+
+@pytest.mark.long
 def test_what_waits_says_why_and_can_be_removed(
     client: QueueClient, project: Path, open_window: Open, qtbot: QtBot, request: pytest.FixtureRequest
 ) -> None:
@@ -56,18 +93,12 @@ def test_what_waits_says_why_and_can_be_removed(
     assert card.look.state == "failed" and "arrcoc setup" in [fix.command for fix in card.trouble.trouble.fixes]
     assert page.resources.rows and not card.items.isVisible() and not card.start.isEnabled()
 
-    client.ensure(DEFAULT_QUEUE, wanted_setup(load_settings(project)))
-    agent = client.register(DEFAULT_QUEUE, {"max_jobs": 2}, "1")
-    client.heartbeat(agent, "POLLING")
-    spec = {"run_id": "far-20261122t130000-aaaa", "name": "far-20261122t130000-aaaa", "project": "arr-coc-0-1"}
-    kept, gone = client.push(DEFAULT_QUEUE, spec), client.push(DEFAULT_QUEUE, {**spec, "run_id": "", "name": "by hand"})
-    client.pop(DEFAULT_QUEUE, agent)
-    client.acknowledge(kept, "far-20261122t130000-aaaa")
+    kept, gone = filled(client, project)
     card.refresh()
     assert card.words.text().startswith("loading")
     looked(qtbot, page)
     first, second = texts(page)
-    assert first[1:3] == ("running", "far-20261122t130000-aaaa") or first[1] == "taken"
+    assert first[1:3] == ("taken", TAKEN)
     assert second[:3] == ("1.", "waiting", "by hand") and second[5]
     rows = [tuple(cell.text for cell in row.cells) for row in card.agents.table.rows]
     assert rows[0][1] == "polls" and rows[0][4] == "1 of 2" and "far-2026" in rows[0][5]
