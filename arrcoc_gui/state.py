@@ -2,8 +2,8 @@
 
 `AppState` is the one bridge between the pages and `arrcoc_core`. Every call into the core goes through a
 background thread; the pages only listen to signals and call the methods below. It polls the store's change
-token, the progress of unfinished runs and how uploads stand three times a second, and lets `reconcile` replace a dead
-supervisor now and then.
+token, the progress of unfinished runs and what uploads leave in their folders three times a second, and lets
+`reconcile` replace a dead supervisor now and then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 POLL_MS = 300
 RECONCILE_MS = 5000
 UPLOADS_WATCHED = 60
-UPLOAD = "upload.json"
+LEFT_BY_UPLOADS = ("upload.json", "wandb.json")
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def _look(
     root: Path, token: int | None, seen: dict[str, object], uploads: dict[Path, float]
 ) -> tuple[int, list[Run] | None, dict[str, object], dict[Path, float]]:
     """The store's token; all runs when anything has changed since `token`, `seen` and `uploads`; progress by id of
-    unfinished runs; when each run's upload was told of last.
+    unfinished runs; when each file that an upload leaves was written last.
     """
     from arrcoc_core import api
 
@@ -296,7 +296,7 @@ def _look(
     runs = list(api.runs(root=root))
     progress: dict[str, object] = {run.id: run.progress for run in runs if not run.finished}
     # One who uploads an old run by hand is found with the next change; the newest are looked at.
-    files = [run.directory / UPLOAD for run in runs[:UPLOADS_WATCHED]]
+    files = [run.directory / name for run in runs[:UPLOADS_WATCHED] for name in LEFT_BY_UPLOADS]
     stamps = {path: told[path] if path in told else _written(path) for path in files}
     changed = now != token or progress != seen or stamps != uploads
     return now, runs if changed else None, progress, stamps

@@ -1,7 +1,7 @@
 """`python -m arrcoc_core.online.listed`: what is on a W&B server, for programs that show it, as JSON lines on stdout.
 
     … listed projects                             those that the key may read, and the end
-    … listed runs own my-team/vqa …               the newest runs of these projects, until it is stopped
+    … listed runs [--every S] own my-team/vqa …   the newest runs of these projects, until it is stopped
 
 own: the project of `.training`. The working directory is the project's.
 
@@ -11,9 +11,9 @@ own: the project of `.training`. The working directory is the project's.
     {"type": "place", "asked", "trouble": {"message", "cause", "fixes"}}          it is refused; tried again later
 
 A run is `OnlineRun.to_json()` with its experiment, and "watch": how the follow child is told to read it. `whole`: these
-are all of the list; without it, those that have changed. A list is asked for every `LIVE_S` while one of its runs goes
-on and `QUIET_S` otherwise; after an error that passes, after pauses that double. Settings that cannot be read end the
-process, as they end any command; so does the end of the process that has started it.
+are all of the list; without it, those that have changed. A list is asked for every `LIVE_S` (or `--every` seconds)
+while one of its runs goes on and `QUIET_S` otherwise; after an error that passes, after pauses that double. Settings
+that cannot be read end the process, as they end any command; so does the end of the process that has started it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from arrcoc_core.settings import find_root, load_settings
 OWN = "own"
 LIVE_S, QUIET_S = 5.0, 20.0
 REFUSED_S = 60.0
+PATIENCE_S = 2.0
+"""How long one look retries what passes before that is told."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
 _LOOK_ROUND_S = 2.0
 """How long it takes to be noticed that nobody is there any more."""
@@ -43,6 +45,7 @@ NICENESS = 5  # the window comes first
 @dataclass
 class _List:
     asked: str
+    every_s: float = LIVE_S
     runs: ProjectRuns | None = None
     due: float = 0.0
     """Monotonic time of the next look."""
@@ -59,7 +62,7 @@ class _List:
             first = self.runs is None
             if self.runs is None:
                 entity, _, project = self.asked.partition("/") if self.asked != OWN else ("", "", "")
-                self.runs = ProjectRuns(entity=entity or None, project=project or None)
+                self.runs = ProjectRuns(entity=entity or None, project=project or None, patience_s=PATIENCE_S)
             else:
                 self.runs.refresh()
         except ArrcocError as error:
@@ -67,7 +70,7 @@ class _List:
             return
         late, self.failures, self.answered = bool(self.failures), 0, time.monotonic()
         live = any(run.active for run in self.runs.runs)
-        self.due = self.answered + (LIVE_S if live else QUIET_S)
+        self.due = self.answered + (self.every_s if live else QUIET_S)
         self._tell(self.runs, whole=first, anyway=late)
 
     def _tell(self, listed: ProjectRuns, *, whole: bool, anyway: bool) -> None:
@@ -103,7 +106,8 @@ def main(arguments: list[str]) -> int:
             for project in online_projects(root=root):
                 say_line({"type": "project", **project.to_json()})
             return 0
-        lists, parent = [_List(asked) for asked in places], os.getppid()
+        every_s, places = (float(places[1]), places[2:]) if places[:1] == ["--every"] else (LIVE_S, places)
+        lists, parent = [_List(asked, every_s) for asked in places], os.getppid()
         while lists and os.getppid() == parent:
             following = min(lists, key=lambda one: one.due)
             wait = following.due - time.monotonic()

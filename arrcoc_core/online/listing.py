@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.accounts.addresses import wandb_app_url
+from arrcoc_core.accounts.wandb_client import PATIENCE_S
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.online import queries
 from arrcoc_core.online.addresses import RunPath, is_name, parse_run_path
@@ -112,8 +113,10 @@ class ProjectRuns:
         project: str | None = None,
         entity: str | None = None,
         limit: int = PAGE,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        """Asks for them. CloudError."""
+        """Asks for them; what passes is retried for `patience_s`, now and at each refresh. CloudError."""
+        self._patience_s = patience_s
         self._connection = _connection(root, settings)
         used = settings or self._connection.server.settings()
         self._state = state_dir(self._connection.server.root)
@@ -173,8 +176,9 @@ class ProjectRuns:
 
     def _page(self, order: str, after: str | None, size: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         variables = {"entity": self.entity, "project": self.project, "order": order, "filters": "{}"}
+        asked = {**variables, "after": after, "first": size}
         with reading(self.entity, self.project):
-            answer = self._connection.execute(queries.RUNS, {**variables, "after": after, "first": size})
+            answer = self._connection.execute(queries.RUNS, asked, patience_s=self._patience_s)
         project: dict[str, Any] | None = answer.get("project")
         if project is None:
             raise why_no_project(self._connection, self.entity, self.project)

@@ -43,6 +43,8 @@ LINKS = (
     ("Quotas", "iam-admin/quotas"),
     ("Billing", "billing"),
 )
+QUEUE_ROW = "wandb-queue-"
+"""Before the names of the queues that settings and experiments use, in the keys of their rows."""
 BESIDE_LEAST = 1000  # pixels at 100 % below which the cards stand one above the other
 TICK_MS = 500
 
@@ -191,7 +193,9 @@ class InfraPage(CloudPage):
         self.agent_request = AgentRequest(rows.title, waiting, sandbox=self.state.sandbox.on, parent=self)
         self.agent_request.confirmed.connect(
             lambda slots: self._change_queue(
-                ["agent", "--detach", "--slots", f"{slots}"], "The agent is started", self.queue.agent_started
+                ["agent", "--detach", "--slots", f"{slots}", *self.queue.which],
+                "The agent is started",
+                self.queue.agent_started,
             )
         )
         self.agent_request.destroyed.connect(self._agent_request_gone)
@@ -207,7 +211,7 @@ class InfraPage(CloudPage):
 
     def _stop_agent(self, answer: str) -> None:
         if answer == "stop":
-            self._change_queue(["agent", "--stop"], "The agent has ended")
+            self._change_queue(["agent", "--stop", *self.queue.which], "The agent has ended")
 
     def ask_remove_item(self) -> None:
         """Ask whether the selected item is to be taken out of the queue."""
@@ -218,7 +222,7 @@ class InfraPage(CloudPage):
 
         def answered(answer: str) -> None:
             if answer == "remove":
-                self._change_queue(["queue", "--remove", key, "--yes"], "Removed")
+                self._change_queue(["queue", "--remove", key, "--yes", *self.queue.which], "Removed")
 
         title, text = removal_question(item, rows.title)
         acts = [("Remove it", "remove", Role.DestructiveRole)]
@@ -271,12 +275,15 @@ class InfraPage(CloudPage):
     def _said(self, line: dict[str, Any]) -> None:
         self.resources.apply(line)
         changed = self.tables.apply(line, time.monotonic())
-        if changed:
+        if changed in self.cards:  # the queue has a card that looks by itself
             self._show(changed)
 
     def _ended(self, ending: Ending) -> None:
         self.resources.stop("not reached")
         self.tables.stop(ending.trouble)
+        rows = [row.key for row in self.resources.rows]
+        if ending.ok and rows:
+            self.queue.set_queues([key.removeprefix(QUEUE_ROW) for key in rows if key.startswith(QUEUE_ROW)])
         self._show_all()
 
     def set_busy(self, busy: bool) -> None:

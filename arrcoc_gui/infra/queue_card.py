@@ -7,6 +7,7 @@ moves. What it shows stays until the next answer, with its age; while it cannot 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
@@ -22,6 +23,7 @@ from arrcoc_gui.infra.queue_rows import AGENT_HEADERS, ITEM_HEADERS, QueueRows, 
 from arrcoc_gui.links import open_web, web_address
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import Card, text_label
+from arrcoc_gui.widgets.combo import ComboBox
 from arrcoc_gui.widgets.labels import as_written
 from arrcoc_gui.widgets.plain_table import PlainTable
 
@@ -32,6 +34,7 @@ SETTLED_MS = 5_000
 TAIL_BYTES = 4_000
 OLD_S = 30.0
 """Older than this, what is shown tells its age."""
+NOT_USED = "No experiment goes through a queue; compute=WandbLaunch(queue=…) does."
 
 
 class QueueCard(Card):
@@ -55,6 +58,12 @@ class QueueCard(Card):
         self.status = Load(root, self)
         self.status.changed.connect(self._told_status)
         self.words = text_label("", "muted", wrap=False)
+        self.used: bool | None = None
+        self.queues = ComboBox()
+        self.queues.setAccessibleName("Which queue")
+        self.queues.currentIndexChanged.connect(lambda _: self._other_queue())
+        self.queues.hide()
+        self.head.addWidget(self.queues)
         self.page = _button(as_written("Open in W&B"), "Open the queue's page at W&B", self._open, look="link")
         self.head.addWidget(self.words)
         self.head.addWidget(self.page)
@@ -90,8 +99,8 @@ class QueueCard(Card):
     def refresh(self) -> None:
         """Look anew at the queue, and at the agent of this machine."""
         self._since = time.monotonic()
-        self.look.load(["queue"])
-        self.status.load(["agent", "--status"])
+        self.look.load(["queue", *self.which])
+        self.status.load(["agent", "--status", *self.which])
         self._tick.start()
         self._show()
 
@@ -99,6 +108,29 @@ class QueueCard(Card):
         """A person asks: what an agent of before has said is over."""
         self._fell = None
         self.refresh()
+
+    @property
+    def which(self) -> list[str]:
+        """How a command is told which queue; nothing for the one of the settings."""
+        name = str(self.queues.currentData() or "")
+        return ["--queue", name] if name else []
+
+    def set_queues(self, names: Sequence[str]) -> None:
+        """The queues that settings and experiments use: a choice where they are several, calm where there is none."""
+        self.used = bool(names)
+        wanted = list(names) if len(names) > 1 else []
+        if wanted != [self.queues.itemData(i) for i in range(self.queues.count())]:
+            kept = self.queues.currentData()
+            self.queues.blockSignals(True)
+            self.queues.clear()
+            for name in wanted:
+                self.queues.addItem(name, name)
+            self.queues.setCurrentIndex(max(self.queues.findData(kept), 0) if wanted else -1)
+            self.queues.blockSignals(False)
+            self.queues.setVisible(bool(wanted))
+            if wanted:
+                self.look_anew()
+        self._show()
 
     def agent_started(self) -> None:
         """One was started just now: it is seen whether it lives, and if it does not, what it said."""
@@ -131,6 +163,10 @@ class QueueCard(Card):
         return self.items.current_key
 
     # -- what comes
+
+    def _other_queue(self) -> None:
+        self.rows = self.agent_here = None
+        self.look_anew()
 
     def _looked(self) -> None:
         if self.look.state == "loaded" and self.look.lines:
@@ -174,7 +210,9 @@ class QueueCard(Card):
         self.older.setVisible(bool(self.older.text()))
         self.page.setVisible(rows is not None and bool(web_address(rows.url)))
         self.none.setText("…" if rows is None else f"{rows.title} is empty: nothing waits and nothing runs.")
-        self.none.setVisible((rows is None and not failed) or (rows is not None and not rows.items))
+        if failed and self._not_used:
+            self.none.setText(NOT_USED)
+        self.none.setVisible((rows is None and (not failed or self._not_used)) or (rows is not None and not rows.items))
         self.no_agent.setText("No agent polls it: what waits stays waiting.")
         self.no_agent.setVisible(
             rows is not None and not any(agent.get("state") in ("polling", "busy") for agent in rows.agents)
@@ -183,7 +221,14 @@ class QueueCard(Card):
         self._show_ages()
         self._offer()
 
+    @property
+    def _not_used(self) -> bool:
+        """Nobody is to be troubled by a queue that is not there and that nothing asks for."""
+        return self.used is False and self.rows is None
+
     def _trouble(self) -> Trouble | None:
+        if self._not_used:
+            return self._fell
         if self._fell is not None or self.look.trouble is not None:
             return self._fell or self.look.trouble
         if self.rows is not None and self.rows.remedy:
@@ -203,7 +248,7 @@ class QueueCard(Card):
                 parts.append(f"as of {duration(now - self._told_at)} ago")
         if loading:
             parts.append(f"loading · {duration(now - self._since)}")
-        elif self.look.state == "failed":
+        elif self.look.state == "failed" and not self._not_used:
             parts.append("could not be read")
         self.words.setText(" · ".join(parts))
         if not loading and not self.isVisible():

@@ -1,7 +1,7 @@
 """The run's attempts as a table: where each ran, on what, how it was provided, how long, for how much, why it ended.
 
-Above it the money so far and the forecast; while the image is built, how far that is; below it what a person can do
-about a failure, and the way into the console.
+Above it the money so far and the forecast; while the image is built, or while it waits in a Launch queue, how far that
+is; below it what a person can do about a failure, and the way into the console.
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ class AttemptsView(QWidget):
         self.trouble.show_trouble(trouble_of(run))
         self.image.setVisible(run.preparation is not None and run.preparation.state != "ready" and not run.finished)
         if run.preparation is not None:
+            waits = run.preparation.in_queue
+            self.image.heading.setText("Launch queue" if waits else "Image")
+            self.image_progress.setVisible(not waits)
+            self.image_log.setVisible(not waits)
             self.image_words.setText(preparing_words(run))
             self.image_progress.set_fraction(run.preparation.fraction)
         self._offer_console()

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from arrcoc_gui.state import AppState
 
 NO_RUN = "no run is selected"
-SYNC_TEXT = "Its rows, pictures and console log go to the W&B project of .training, with the steps they were logged at."
+SYNC_TEXT = (
+    "What it has logged and W&B does not have goes there: rows with the steps they were logged at, pictures, console "
+    "log. Nothing is sent twice."
+)
 UPLOAD_TEXT = (
     "Its selector goes to {where}, with a model card made from the run. It is private or public as the experiment says."
 )

@@ -69,6 +69,7 @@ class MonitorPage(QWidget):
         self.presenter = Presenter(state, self.panes, self.feed, self.transfers, self)
         self.outward = Outward(state, self.transfers, self._single, self)
         self.panes.header.offer(self.outward.actions("monitor"))
+        self.panes.result.outward.offer(self.outward.actions("monitor"))
         self._connect()
         self.panes.show_nothing(NOTHING_YET)
         self.panes.restore_sizes(state.prefs.get("monitor.sizes", {}))

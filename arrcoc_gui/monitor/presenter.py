@@ -105,6 +105,7 @@ class Presenter(QObject):
             self._gather_sweep()
         self._panes.waiting.show_run(run)
         self._panes.attempts.show_run(run)
+        self._panes.result.outward.show_run(run)
         self._panes.pictures.set_waiting(
             "This run logged no pictures."
             if run.finished
@@ -174,13 +175,17 @@ class Presenter(QObject):
         run = self.run
         if run is not None and run.id == run_id and not self._focus.sweep:
             self._panes.header.transfer.show_state(self._transfers.of_run(run.id), run.upload)
+            self._panes.result.outward.show_run(run)
 
     def draw_strip(self) -> None:
         """Attempts and checkpoints up to now."""
         run = self.run
         if run is not None:
             marks = self.details.marks(run.id)
-            line = build_timeline(run.created_at, run.ended_at, run.attempts, marks, datetime.now(UTC))
+            queued_at = None if run.preparation is None else run.preparation.queued_at
+            line = build_timeline(
+                run.created_at, run.ended_at, run.attempts, marks, datetime.now(UTC), queued_at=queued_at
+            )
             self._panes.strip.set_timeline(line)
 
     def _place_view(self) -> None:

@@ -1,8 +1,8 @@
 """What came of a run, for someone who looks at it for ten seconds.
 
 A success: one sentence, the accuracies side by side, what the teacher costs, where the selector lies, three
-lines that load it, one proposal for what to try next. A failure: the cause first, the last lines of the log,
-what to do. The proposal's button asks before it launches anything.
+lines that load it, where it is at W&B and on the Hub, one proposal for what to try next. A failure: the cause first,
+the last lines of the log, what to do. The proposal's button asks before it launches anything.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 from arrcoc_core.results import NextStep
 from arrcoc_gui.monitor.elastic import ElasticLabel
 from arrcoc_gui.monitor.lollipop import Lollipop
+from arrcoc_gui.monitor.outward_card import OutwardCard
 from arrcoc_gui.monitor.result_facts import ResultFacts
 from arrcoc_gui.theme import theme, themes
 
@@ -63,6 +64,7 @@ class ResultView(QScrollArea):
         self.code = _mono("Python that loads the selector")
         self.copy_code = _button("Copy", lambda: self._copy(self.code.toPlainText(), "Code copied"))
         self.loading = _card("Load it in Python", self.code, _row(self.copy_code))
+        self.outward = OutwardCard()
         self.next_text = _words("")
         self.command = ElasticLabel()
         self.command.setProperty("look", "mono")
@@ -137,7 +139,10 @@ class ResultView(QScrollArea):
         outer.addWidget(self.change)
         self._columns = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._columns.setSpacing(px(12))
-        for cards in ((self.trouble, self.accuracies, self.next), (self.selector, self.loading, self.teaching)):
+        for cards in (
+            (self.trouble, self.accuracies, self.next),
+            (self.selector, self.loading, self.outward, self.teaching),
+        ):
             column = QVBoxLayout()
             column.setSpacing(px(12))
             for card in cards:

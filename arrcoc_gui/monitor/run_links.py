@@ -42,7 +42,7 @@ def upload_obstacle(run: RunView) -> str:
 
 
 def sync_obstacle(run: RunView) -> str:
-    """Why what it logged offline cannot be uploaded to W&B now; "" where it can."""
-    if run.read_only or run.wandb_url:
-        return "it is at W&B already"
+    """Why what it has logged, and W&B does not have, cannot be uploaded now; "" where it can."""
+    if run.read_only:
+        return "it is read from W&B"
     return "" if run.finished else "it has not ended"

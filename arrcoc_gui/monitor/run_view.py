@@ -90,6 +90,7 @@ class PreparationView:
     of_steps: int
     position: int = 0
     todo: str = ""
+    queued_at: datetime | None = None
 
     @property
     def fraction(self) -> float | None:
@@ -236,9 +237,9 @@ def _logs_online(directory: Path) -> bool:
 
 
 def _upload_seen(run: Run, old: RunView) -> bool:
-    """Whether an ended run's upload stands as it did."""
+    """Whether an ended run's uploads, to the Hub and to W&B, stand as they did."""
     told = run.uploaded
-    return (None if told is None else UploadView.of(told)) == old.upload
+    return (None if told is None else UploadView.of(told)) == old.upload and run.wandb_url == old.wandb_url
 
 
 def _preparation(run: Run) -> PreparationView | None:
@@ -246,7 +247,9 @@ def _preparation(run: Run) -> PreparationView | None:
     return (
         None
         if told is None
-        else PreparationView(told.state, told.detail, told.step, told.of_steps, told.position, told.todo)
+        else PreparationView(
+            told.state, told.detail, told.step, told.of_steps, told.position, told.todo, told.queued_at
+        )
     )
 
 

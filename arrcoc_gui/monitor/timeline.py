@@ -81,8 +81,13 @@ def build_timeline(
     attempts: Sequence[AttemptLike],
     marks: Iterable[Mark],
     now: datetime,
+    *,
+    queued_at: datetime | None = None,
 ) -> Timeline:
-    """Spans of a run from its creation to its end (or `now` while it lives), without gaps."""
+    """Spans of a run from its creation to its end (or `now` while it lives), without gaps.
+
+    `queued_at`: since when it was in a W&B Launch queue, between its image and its first attempt.
+    """
     stop = (ended_at or now).timestamp()
     cursor = created_at.timestamp()
     spans: list[Span] = []
@@ -91,7 +96,7 @@ def build_timeline(
             continue
         start = attempt.started_at.timestamp()
         if start > cursor:
-            spans.append(_waiting(cursor, start, first=not spans))
+            spans += _before(cursor, start, queued_at) if not spans else [_waiting(cursor, start)]
         end = (attempt.ended_at or ended_at or now).timestamp()
         title = f"attempt {attempt.n} {attempt.state}"
         if spans and attempt.n > 1 and attempt.state in ("starting", "running"):
@@ -100,12 +105,20 @@ def build_timeline(
         spans.append(Span(start, max(end, start), attempt.state, title, attempt.cause or "", live))
         cursor = max(end, start)
     if ended_at is None and stop > cursor and not (spans and spans[-1].open):
-        spans.append(_waiting(cursor, stop, first=not spans))
+        spans += _before(cursor, stop, queued_at) if not spans else [_waiting(cursor, stop)]
     return Timeline(tuple(spans), tuple(sorted(marks, key=lambda mark: mark.time)))
 
 
-def _waiting(start: float, end: float, *, first: bool) -> Span:
-    return Span(start, end, "waiting", "queued" if first else "waiting to resume")
+def _waiting(start: float, end: float) -> Span:
+    return Span(start, end, "waiting", "waiting to resume")
+
+
+def _before(start: float, end: float, queued_at: datetime | None) -> list[Span]:
+    """What comes before the first attempt: its turn on this machine, or the image and then the Launch queue."""
+    since = queued_at.timestamp() if queued_at is not None else None
+    if since is None or not start <= since <= end:
+        return [Span(start, end, "waiting", "queued")]
+    return [Span(start, since, "waiting", "preparing"), Span(since, end, "waiting", "in the Launch queue")]
 
 
 def find_checkpoints(run_directory: Path) -> tuple[Mark, ...]:

@@ -13,17 +13,21 @@ from typing import Any, Literal
 
 from PySide6.QtCore import QObject, Signal
 
-from arrcoc_core.formatting import percent, size
+from arrcoc_core.formatting import percent, plural, size
 from arrcoc_gui.cloud.trouble import Trouble
 from arrcoc_gui.cloud_task import CloudTask, Ending
 
 Kind = Literal["upload", "sync"]
+_STAGES = {"looking": "looking at what is there", "checking": "checking that all has arrived"}
 WHERE: Mapping[Kind, str] = {"upload": "to the Hub", "sync": "to W&B"}
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """One that goes on, or how it ended. `state`: going, done, stopped or failed."""
+    """One that goes on, or how it ended. `state`: going, done, stopped or failed.
+
+    `done` and `total`: bytes of an upload to the Hub, rows of one to W&B.
+    """
 
     kind: Kind
     state: Literal["going", "done", "stopped", "failed"] = "going"
@@ -43,21 +47,28 @@ class Transfer:
 
     def told(self, line: Mapping[str, Any]) -> Transfer:
         """With what a line of the command says."""
-        done, total = int(line.get("done_bytes") or 0), int(line.get("total_bytes") or 0)
-        return replace(self, done=done, total=total, detail=str(line.get("detail") or ""))
+        names = ("done_bytes", "total_bytes") if self.kind == "upload" else ("rows", "total")
+        done, total = (int(line.get(name) or 0) for name in names)
+        detail = str(line.get("detail") or "") or _STAGES.get(str(line.get("state")), "")
+        return replace(self, done=done, total=total, detail=detail)
 
     def words(self) -> str:
         """ "Uploading to the Hub: 3.1 MB of 12.4 MB (25 %)"."""
         where = WHERE[self.kind]
         if self.state == "going":
-            if self.fraction is None:
-                return f"Uploading {where}: {self.detail or 'looking at what is there'}"
-            return f"Uploading {where}: {size(self.done)} of {size(self.total)} ({percent(self.fraction)})"
+            if self.fraction is None or self.detail:
+                return f"Uploading {where}: {self.detail or _STAGES['looking']}"
+            return f"Uploading {where}: {self._amount()} ({percent(self.fraction)})"
         if self.state == "done":
-            return f"Uploaded {where}{f': {self.detail}' if self.detail else ''}"
+            return f"Uploaded {where}{f': {self._amount()}' if self.total else ''}"
         if self.state == "stopped":
             return f"The upload {where} was stopped; begun again, it goes on from there"
         return f"The upload {where} failed: {self.trouble.message if self.trouble else self.detail}"
+
+    def _amount(self) -> str:
+        if self.kind == "sync":
+            return f"{self.done:,} of {plural(self.total, 'row')}"
+        return f"{size(self.done)} of {size(self.total)}"
 
 
 class Transfers(QObject):

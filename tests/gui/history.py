@@ -118,6 +118,7 @@ def add_cloud_run(
     remedy: str = "",
     out_of_sight: str = "",
     ago_s: float = 900.0,
+    target: str = "vertex",
 ) -> Path:
     """Add a run on Vertex AI and return its folder: what its launch and its attempts leave in the store."""
     state = state_dir(root)
@@ -134,7 +135,7 @@ def add_cloud_run(
         "experiment": run_id.rsplit("-", 2)[0],
         "fingerprint": resolved.fingerprint,
         "code": code_hash(root),
-        "target": "vertex",
+        "target": target,
         "total_steps": 200,
         "machine": "1 x L4 (Vertex)",
         "preparation": {"state": "needed"},

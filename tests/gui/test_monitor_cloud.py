@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from history import CloudAttempt, add_cloud_run
@@ -109,3 +110,23 @@ def test_a_run_on_this_machine_costs_nothing_and_keeps_its_words(qtbot: QtBot, s
     assert "costs nothing" in view.money.text() and not view.image.isVisible() and not view.console.isVisible()
     assert {row.cells[2].text for row in view.table.table.rows} == {"here"}
     assert "so far" not in status_line(page.run)
+
+
+def test_in_a_launch_queue_it_says_where_it_stands_and_what_helps(qtbot: QtBot, show: Show, project: Path) -> None:
+    detail = "2nd in the queue vertex-ai-queue: no agent polls the queue"
+    told = {"state": "working", "detail": detail, "built": True, "position": 2, "queued_at": time.time() - 300}
+    todo = "arrcoc agent --detach   starts one on this machine"
+    add_cloud_run(project, RUN, target="wandb-launch", preparation={**told, "why": "no agent", "todo": todo})
+    page = show(project, RUN)
+    assert page.run.state == "preparing" and page.panes.header.status.whole.startswith(detail)
+    now = [line for line in phase_lines(page.run) if line.state == "now"]
+    assert [(line.name, line.detail) for line in now] == [("in the queue", detail)]
+    page.set_mode("attempts")
+    view = page.panes.attempts
+    assert view.image.isVisible() and view.image.heading.text() == "Launch queue"
+    assert view.image_words.text() == detail and not view.image_progress.isVisible()
+    assert [fix.command for fix in view.trouble.trouble.fixes] == ["arrcoc agent --detach"]
+    assert (
+        "in the Launch queue" in page.panes.strip.toolTip()
+        or "in the Launch queue" in page.panes.strip.accessibleDescription()
+    )

@@ -131,6 +131,15 @@ class TestTimeline:
         line = build_timeline(START, None, [], [], START + timedelta(seconds=3))
         assert [(span.kind, span.title) for span in line.spans] == [("waiting", "queued")]
 
+    def test_a_launch_queue_is_a_stage_of_its_own(self) -> None:
+        queued = START + timedelta(seconds=20)
+        began = AttemptView(1, "running", None, START + timedelta(seconds=50), None)
+        for attempts in ([], [began]):
+            line = build_timeline(START, None, attempts, [], START + timedelta(seconds=90), queued_at=queued)
+            assert [span.title for span in line.spans[:2]] == ["preparing", "in the Launch queue"]
+            assert line.spans[1].start == queued.timestamp()
+        assert line.spans[2].kind == "running"
+
     def test_an_ended_run_ends_with_its_last_attempt(self) -> None:
         end = START + timedelta(seconds=30)
         attempts = [AttemptView(1, "succeeded", None, START, end)]

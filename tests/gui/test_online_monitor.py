@@ -134,7 +134,7 @@ def test_local_and_online_side_by_side(
     assert by_id["monitor.wandb"].enabled() and not by_id["monitor.cancel"].enabled()
     by_id["monitor.copy-wandb"].run()
     assert QGuiApplication.clipboard().text().endswith("/sandbox/vqa/runs/k64-of-someone")
-    assert by_id["monitor.sync"].why() == "it is at W&B already"
+    assert by_id["monitor.sync"].why() == "it is read from W&B"
 
     # Live, and calm about a server that is away.
     writer.rows([row(41)])

@@ -76,6 +76,15 @@ def test_the_card_says_what_waits_and_who_polls(client: QueueClient, project: Pa
     card.remove_wanted.connect(removed.append)
     card.remove.click()
     assert removed == [gone]
+    # Several queues: one is chosen, and is what every act is about.
+    card.set_queues([DEFAULT_QUEUE, "other-queue"])
+    assert card.queues.isVisible() and card.which == ["--queue", DEFAULT_QUEUE]
+    card.queues.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: card.look.state == "failed", timeout=LONG_MS)
+    assert card.which == ["--queue", "other-queue"] and "other-queue" in card.trouble.trouble.message
+    card.set_queues([])  # nothing goes through a queue: nobody is troubled by one that is not there
+    assert card.which == [] and "No experiment goes through a queue" in card.none.text()
+    qtbot.waitUntil(lambda: card.look.state != "loading" and card.status.state != "loading", timeout=LONG_MS)
     card.forget()
     assert card.rows is None and not card.items.isVisible()
     card.shutdown()
