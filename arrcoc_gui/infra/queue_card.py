@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from arrcoc_core.formatting import duration, plural
 from arrcoc_gui.background import run_in_background
 from arrcoc_gui.cloud.loads import Load
-from arrcoc_gui.cloud.trouble import Trouble, fixes_of
+from arrcoc_gui.cloud.trouble import Trouble
 from arrcoc_gui.cloud.trouble_view import TroubleView
 from arrcoc_gui.infra.queue_rows import AGENT_HEADERS, ITEM_HEADERS, QueueRows, ended_at_once
 from arrcoc_gui.links import open_web, web_address
@@ -67,9 +67,20 @@ class QueueCard(Card):
         self.page = _button(as_written("Open in W&B"), "Open the queue's page at W&B", self._open, look="link")
         self.head.addWidget(self.words)
         self.head.addWidget(self.page)
-        self.items = PlainTable("Items of the queue", ITEM_HEADERS, right=(0,), stretch=5, most=10, give_way=(4, 0))
+        self.items = PlainTable(
+            "Items of the queue",
+            ITEM_HEADERS,
+            right=(0,),
+            stretch=5,
+            most=10,
+            least=200,
+            give_way=(4, 0),
+            widest={2: 280, 4: 160},
+        )
         self.items.current_changed.connect(lambda _: self._offer())
-        self.agents = PlainTable("Agents of the queue", AGENT_HEADERS, stretch=5, most=6, give_way=(2, 3))
+        self.agents = PlainTable(
+            "Agents of the queue", AGENT_HEADERS, stretch=5, most=6, give_way=(2, 3), widest={0: 240, 2: 200}
+        )
         self.none = text_label("", "muted")
         self.older = text_label("", "muted")
         self.no_agent = text_label("", "warn")
@@ -78,7 +89,7 @@ class QueueCard(Card):
         self.start = _button(
             "Start an agent here…", "Start an agent on this machine; asks first", self.start_wanted.emit
         )
-        self.stop = _button("Stop it…", "Stop the agent of this machine; asks first", self.stop_wanted.emit)
+        self.stop = _button("Stop the agent here…", "Stop the agent of this machine; asks first", self.stop_wanted.emit)
         self.remove = _button(
             "Remove item…",
             "Take the selected item out of the queue; asks first",
@@ -231,9 +242,7 @@ class QueueCard(Card):
             return self._fell
         if self._fell is not None or self.look.trouble is not None:
             return self._fell or self.look.trouble
-        if self.rows is not None and self.rows.remedy:
-            return Trouble("Something waits and nothing takes it.", "", fixes_of(self.rows.remedy))
-        return None
+        return self.rows.trouble if self.rows is not None else None
 
     def _show_ages(self) -> None:
         now, rows = time.monotonic(), self.rows

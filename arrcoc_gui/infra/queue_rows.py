@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arrcoc_core.formatting import UNKNOWN, duration, plural
@@ -76,10 +76,17 @@ class QueueRows:
         )
 
     @property
-    def remedy(self) -> str:
-        """What would help those that wait; "" where nothing is needed."""
-        found = [str(item["remedy"]) for item in self.items if item.get("state") == "waiting" and item.get("remedy")]
-        return "\n".join(dict.fromkeys(found))
+    def trouble(self) -> Trouble | None:
+        """What a person can do for the first that waits for more than its turn; None where nothing is to be done."""
+        stuck = next((item for item in self.items if item.get("state") == "waiting" and item.get("remedy")), None)
+        if stuck is None:
+            return None
+        name = stuck.get("run") or stuck.get("name") or "An item"
+        fixes = tuple(
+            replace(fix, text=f"{fix.text[:1].upper()}{fix.text[1:]}:") if fix.command and fix.text else fix
+            for fix in fixes_of(str(stuck["remedy"]))
+        )
+        return Trouble(f"{name} waits: {stuck.get('reason')}.", "", fixes)
 
     def item(self, item_id: str) -> Mapping[str, Any] | None:
         return next((item for item in self.items if item.get("id") == item_id), None)

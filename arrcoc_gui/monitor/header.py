@@ -36,7 +36,7 @@ from arrcoc_gui.widgets.combo import MenuButton
 from arrcoc_gui.widgets.labels import Badge
 from arrcoc_gui.widgets.shapes import draw_shape, role_color
 
-NARROW = 700  # pixels at 100 %
+NARROW = 860  # pixels at 100 %
 
 
 class StateChip(QWidget):

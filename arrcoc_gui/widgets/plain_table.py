@@ -9,7 +9,7 @@ high as its rows, up to `most`, so that several of them can stand on a page that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,12 +139,17 @@ class PlainTable(QTableView):
         most: int = 14,
         least: int = 120,
         give_way: Sequence[int] = (),
+        widest: Mapping[int, int] | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        """`give_way`: columns hidden, in this order, while the one that stretches has less than `least` pixels."""
+        """`give_way`: columns hidden, in this order, while the one that stretches has less than `least` pixels.
+
+        `widest`: pixels at 100 % that a column takes at most; longer texts are shortened.
+        """
         super().__init__(parent)
         self.table = PlainModel(headers, frozenset(right), self)
         self.setModel(self.table)
+        self._widest = dict(widest or {})
         self._stretch, self._most, self._least, self._give_way = stretch, most, least, tuple(give_way)
         self.setProperty("look", "bare")
         self.setAccessibleName(name)
@@ -222,7 +227,8 @@ class PlainTable(QTableView):
                 cell = row.cells[column]
                 mark = px(18) if cell.look is not None else 0
                 widest = max(widest, body.horizontalAdvance(cell.text) + mark)
-            widths.append(widest + px(2 * MARGIN + 4))
+            width = widest + px(2 * MARGIN + 4)
+            widths.append(min(width, px(self._widest[column])) if column in self._widest else width)
         room = self.viewport().width()
         least = px(self._least)
         hidden: set[int] = set()

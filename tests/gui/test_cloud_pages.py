@@ -245,7 +245,7 @@ while not (asked and window.state.runs_loaded) and time.monotonic() < end:
     app.processEvents()
     time.sleep(0.01)
 # google.cloud alone is the empty package that says which of its libraries are installed.
-heavy = ("google.cloud.", "google.auth", "google.api_core", "grpc", "torch", "wandb")
+heavy = ("google.cloud.", "google.auth", "google.api_core", "grpc", "torch", "wandb", "huggingface_hub", "requests")
 loaded = [name for name in sys.modules if name.startswith(heavy)]
 print(json.dumps({"loaded": loaded, "asked": bool(asked), "runs": len(window.state.runs)}), flush=True)
 window.close()

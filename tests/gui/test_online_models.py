@@ -13,6 +13,7 @@ import pytest
 from arrcoc_core.metrics import index
 from arrcoc_core.metrics.cache import DIRECTORY
 from arrcoc_gui.accounts.standing import account_lines, mode_words
+from arrcoc_gui.cloud.trouble import Fix
 from arrcoc_gui.infra.queue_rows import QueueRows, ended_at_once, removal_question
 from arrcoc_gui.links import web_address
 from arrcoc_gui.monitor.console_log import ConsoleDocument
@@ -300,9 +301,9 @@ class TestQueue:
         agents = [tuple(cell.text for cell in row.cells) for row in rows.agent_rows(age_s=1)]
         assert agents[0] == ("arrcoc", "busy", "desk", "5 s ago", "1 of 2", "k64")
         assert agents[1][1:5] == ("gone", "gone", "15 min ago", "")
-        assert (
-            rows.lively and rows.remedy.startswith("arrcoc agent --detach") and rows.title == "sandbox/vertex-ai-queue"
-        )
+        assert rows.trouble is not None and rows.trouble.message == "from the web waits: no agent polls the queue."
+        assert rows.trouble.fixes == (Fix("Starts one on this machine:", "arrcoc agent --detach"),)
+        assert rows.lively and rows.title == "sandbox/vertex-ai-queue"
 
     def test_of_what_has_ended_the_newest_are_shown(self) -> None:
         items = [{"id": f"{n}", "state": "done", "run": f"r{n}", "waits_s": None} for n in range(20)]

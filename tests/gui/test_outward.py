@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from history import SUMMARY, add_run
+from history import SUMMARY, add_run, log_rows
 from monitoring import SLOW_MS, Show
 from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication
@@ -158,3 +158,25 @@ def test_an_upload_that_fails_says_why_and_can_be_begun_again(
     line.dismiss.click()
     assert not line.isVisible() and by_id["monitor.hub"].enabled()
     assert page.run.upload.url.endswith("/sandbox/arr-coc-0-1")
+
+
+@pytest.mark.long
+def test_what_was_logged_offline_goes_to_wandb_and_is_opened_there(
+    qtbot: QtBot, show: Show, project: Path, hub: Sandbox, browser: Browser
+) -> None:
+    directory = add_run(project, RUN, end="succeeded", past=(("succeeded", 60),), summary=SUMMARY)
+    log_rows(directory, "--steps", "40")
+    page = show(project, RUN)
+    by_id = {action.id: action for action in page.actions()}
+    page.set_mode("result")
+    card = page.panes.result.outward
+    assert "this machine only" in card.wandb.text() and card.buttons["sync"].isVisibleTo(card)
+    card.buttons["sync"].click()
+    assert "Nothing is sent twice" in page.outward.box.informativeText()
+    next(button for button in page.outward.box.buttons() if button.text() == "Upload").click()
+    line = page.panes.header.transfer
+    qtbot.waitUntil(lambda: not page.transfers.going_on(RUN), timeout=2 * SLOW_MS)
+    assert line.words.whole.startswith("Uploaded to W&B: ") and " rows" in line.words.whole
+    qtbot.waitUntil(by_id["monitor.wandb"].enabled, timeout=SLOW_MS)
+    by_id["monitor.wandb"].run()
+    assert browser.opened[0].endswith(f"/runs/{RUN}")

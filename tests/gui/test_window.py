@@ -73,7 +73,7 @@ def test_palette_finds_actions_experiments_and_runs(project: Path, open_window, 
     palette = next(child for child in window.children() if isinstance(child, CommandPalette))
     titles = {entry.title for entry, _ in palette.model.rows}
     assert {"Home", "Show experiment token_budget", "Launch quickstart", "Infra: resources, quota, cost"} <= titles
-    assert "Sandbox: rehearse without the cloud" in titles
+    assert "Sandbox: rehearse without the cloud, W&B and the Hub" in titles
     assert "Open run quickstart-20261122t110000-bbbb" in titles
     qtbot.keyClicks(palette.line, "show expe")
     assert palette.model.rows[0][0].title.startswith("Show experiment")
