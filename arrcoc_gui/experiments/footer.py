@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from arrcoc_gui.experiments.outward import logs_words
 from arrcoc_gui.experiments.rows import Row
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.labels import ElidedLabel
@@ -99,4 +100,8 @@ def _detail(row: Row | None) -> str:
         "code changed": "the code has changed since it last ran",
         "new": "has not run yet",
     }.get(row.status, row.status)
-    return " · ".join((f"{row.name} {status}", *warnings))
+    point = row.first_point
+    plan = point.plan if point is not None else None
+    logs = (f"logs {logs_words(plan.checks)}",) if plan is not None else ()
+    repo = plan.resolved.experiment.hub.repo if plan is not None else ""
+    return " · ".join((f"{row.name} {status}", *logs, *((f"then to the Hub: {repo}",) if repo else ()), *warnings))

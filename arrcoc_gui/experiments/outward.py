@@ -23,5 +23,5 @@ def logs_words(checks: Iterable[Any]) -> str:
 def hub_words(repo: str, *, private: bool) -> str:
     """ "ada/arr-coc (private), when it has succeeded"."""
     if not repo:
-        return "nothing is uploaded (HF_HUB_REPO_ID is empty)"
+        return "nothing is uploaded (no repository is named)"
     return f"{repo} ({'private' if private else 'public'}), when it has succeeded"
