@@ -128,6 +128,9 @@ class CloudTask(QObject):
         self._errors = (self._errors + self._process.readAllStandardError().data())[-KEPT_BYTES:]
 
     def _finished(self) -> None:
+        if not shiboken6.isValid(self._process):  # it goes with its page, in the middle: nobody is to be told
+            _live.discard(self)
+            return
         self._kill.stop()
         self._read()
         self._read_errors()

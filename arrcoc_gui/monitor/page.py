@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from arrcoc_gui.state import AppState
 
 SWEEP = "sweep:"
+STOOD_MS = 150
 NOTHING_YET = "Launch an experiment, and watch it learn here."
 
 
@@ -99,6 +100,7 @@ class MonitorPage(QWidget):
         self._state.prefs.set("monitor.charts", self.panes.charts.settings())
         self._state.prefs.set("monitor.projects", self.projects.settings())
         self.presenter.stop()
+        self._stood.stop()
         self.panes.log.close_reader()
         self.feed.close()
         self.projects.shutdown()
@@ -262,5 +264,8 @@ class MonitorPage(QWidget):
         panes.sweep.run_chosen.connect(self.show_run)
         panes.charts.run_clicked.connect(self.show_run)
         self.presenter.details.marks_found.connect(self._tell_acts)
-        self.feed.stood.connect(lambda _: self.panes.runs.set_standings(self.feed.standings))
+        # Fifty runs that are behind say so each second: one change of the list for all of them.
+        self._stood = QTimer(self, interval=STOOD_MS, singleShot=True)
+        self._stood.timeout.connect(lambda: self.panes.runs.set_standings(self.feed.standings))
+        self.feed.stood.connect(lambda _: self._stood.isActive() or self._stood.start())
         self.feed.failed.connect(lambda run_id, trouble: state.problem.emit(f"Metrics of {run_id}: {trouble}", ""))

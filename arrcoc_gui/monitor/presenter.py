@@ -253,6 +253,9 @@ class Presenter(QObject):
         if run_id == self._focus.run_id:
             self._show_header()
             self._show_freshness()
+            standing = self._feed.standing(run_id)
+            if standing.trouble:  # a disk that is full, a permission: somebody has to mend it
+                self._state.problem.emit(standing.trouble, standing.remedy)
 
     def _run_pictured(self, run_id: str) -> None:
         if run_id == self._focus.run_id:

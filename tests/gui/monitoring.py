@@ -10,6 +10,7 @@ from history import SUMMARY, add_run, log_rows
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from arrcoc_gui.cloud_task import end_cloud_tasks
 from arrcoc_gui.monitor.page import MonitorPage
 from arrcoc_gui.prefs import Prefs
 from arrcoc_gui.state import AppState
@@ -73,6 +74,7 @@ def show(qtbot: QtBot, tmp_path: Path) -> Iterator[Show]:
     yield open_page
     for page in pages:
         page.shutdown()
+    end_cloud_tasks()  # as the window does
 
 
 def centre(page: MonitorPage) -> QWidget:

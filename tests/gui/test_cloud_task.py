@@ -8,6 +8,8 @@ from typing import Any
 
 import psutil
 import pytest
+import shiboken6
+from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from arrcoc_gui.cloud_task import CloudTask, Ending, cloud_tasks, end_cloud_tasks
@@ -127,3 +129,15 @@ def test_nothing_is_left_at_the_end(tmp_path: Path, qtbot: QtBot) -> None:
     assert [child for child in psutil.Process().children() if "time.sleep(60)" in " ".join(child.cmdline())] == []
     # Nobody is told about what was dropped.
     assert [ear.endings for ear in ears] == [[], []]
+
+
+def test_one_that_goes_with_its_page_in_the_middle_tells_nobody(qtbot: QtBot, tmp_path: Path) -> None:
+    page = QObject()
+    task = CloudTask(tmp_path, ["-c", "import time; time.sleep(60)"], page, program=sys.executable)
+    ended: list[object] = []
+    task.ended.connect(ended.append)
+    task.start()
+    qtbot.waitUntil(lambda: task.running)
+    shiboken6.delete(page)
+    qtbot.wait(50)
+    assert ended == [] and task not in cloud_tasks()

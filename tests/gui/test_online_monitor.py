@@ -17,7 +17,7 @@ from run_writer import RunWriter
 from test_looks import keep
 
 from arrcoc_core.sandbox import Sandbox, running
-from arrcoc_core.sandbox.faults import NoNetwork
+from arrcoc_core.sandbox.faults import NoNetwork, PermissionDenied
 from arrcoc_gui.monitor.page import MonitorPage
 
 PLACE = "sandbox/vqa"
@@ -141,13 +141,23 @@ def test_local_and_online_side_by_side(
     qtbot.waitUntil(lambda: len(page.feed.metrics(OTHER).series("eval/accuracy")) == 42, timeout=SLOW_MS)
     wandb.set_scenario([NoNetwork(service="wandb")])
     qtbot.waitUntil(lambda: "behind by" in header.fresh.text(), timeout=SLOW_MS)
-    assert "offline: " in header.status.whole and "offline" in texts(page)[OTHER][2]
+    assert "offline: " in header.status.whole
+    qtbot.waitUntil(lambda: "offline" in texts(page)[OTHER][2], timeout=SLOW_MS)
     keep(request, page.grab().toImage(), "online-behind")
     wandb.set_scenario([])
     writer.rows([row(42)])
     qtbot.waitUntil(lambda: not texts(page)[OTHER][2], timeout=SLOW_MS)
     qtbot.waitUntil(lambda: len(page.feed.metrics(OTHER).series("eval/accuracy")) == 43, timeout=SLOW_MS)
     qtbot.waitUntil(lambda: "offline" not in header.status.whole, timeout=SLOW_MS)
+
+    # What is refused is said once, with what to do.
+    said: list[tuple[str, str]] = []
+    page.app_state.problem.connect(lambda *told: said.append(told))
+    wandb.set_scenario([PermissionDenied(entity="sandbox")])
+    qtbot.waitUntil(lambda: bool(said), timeout=SLOW_MS)
+    assert "the key may not read it" in said[0][0] and "arrcoc runs --online --projects" in said[0][1]
+    qtbot.waitUntil(lambda: texts(page)[OTHER][2] == "cannot be read", timeout=SLOW_MS)
+    wandb.set_scenario([])
 
     # Not listed any more: what is shown is one of ours again.
     page.projects.toggle(PLACE)
