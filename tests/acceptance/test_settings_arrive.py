@@ -85,8 +85,11 @@ ALONE = {
     "DATASET_SPLIT_VAL",
     "MAX_SEQ_LENGTH",
 }
-# Where it runs, not how it trains: their arrival in the plan is tested with the settings.
-PLACEMENT = {"TRAINING_GPU", "TRAINING_GPU_NUMBER", "TRAINING_GPU_IS_PREEMPTIBLE", "WANDB_LAUNCH_QUEUE_NAME"}
+# Where it runs and where its result goes, not how it trains: their arrival in the plan is tested with the settings.
+PLACEMENT = {
+    *("TRAINING_GPU", "TRAINING_GPU_NUMBER", "TRAINING_GPU_IS_PREEMPTIBLE", "WANDB_LAUNCH_QUEUE_NAME"),
+    *("HF_HUB_REPO_ID", "HF_HUB_PRIVATE"),
+}
 # Keys of a group do not change what the checks of the others look at.
 GROUPS = (
     ("NUM_VISUAL_TOKENS", "LEARNING_RATE", "WEIGHT_DECAY", "WARMUP_RATIO", "SAVE_EVERY_N_STEPS", "SEED"),
