@@ -103,7 +103,7 @@ def test_stockout_ends_a_spot_job_before_it_ran_and_lets_flex_wait(place: JobPla
     job = place.run()
     assert job.state.name == "JOB_STATE_FAILED" and not job.start_time
     assert job.error.code == 8 and job.error.message.startswith(said)
-    name = place.create(place.job(strategy="FLEX_START", max_wait_duration={"seconds": 20}))
+    name = place.create(place.job(strategy="FLEX_START", max_wait_duration={"seconds": 100}))
     assert place.wait(name, "JOB_STATE_QUEUED", "JOB_STATE_FAILED").state.name == "JOB_STATE_QUEUED"
     assert place.wait(name).error.message.startswith(said)
     assert place.run().state.name == "JOB_STATE_SUCCEEDED"
