@@ -33,6 +33,11 @@ def tracker(name, **more):
     made = Tracker(name, Path(sys.argv[1]), {"lr": 0.1}, say=said.append, **more)
     return made, said
 
+def until(true):
+    deadline = time.monotonic() + 90
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
 def tell(**values):
     print("TOLD " + json.dumps(values), flush=True)
 """
@@ -206,11 +211,9 @@ asked = []
 made, said = tracker("cut", stopped=lambda: asked.append(time.monotonic()))
 made.log(row(0))
 tell(started=True)
-while not asked:
-    time.sleep(0.05)
-tell(stopped=True)
-while not Path(sys.argv[1], "cut").exists():
-    time.sleep(0.05)
+until(lambda: asked)
+tell(stopped=bool(asked))
+until(Path(sys.argv[1], "cut").exists)
 for step in range(1, 50):
     made.log(row(step))
 begun = time.monotonic()
