@@ -139,9 +139,9 @@ def test_no_item_runs_twice_and_each_ends(
 @pytest.mark.parametrize(
     "where",
     [
-        ("put", "after"),
         ("put_new", "after"),
         ("acknowledge", "after"),
+        pytest.param(("put", "after"), marks=pytest.mark.long),
         pytest.param(("pop", "after"), marks=pytest.mark.long),
         pytest.param(("put_new", "before"), marks=pytest.mark.long),
         pytest.param(("acknowledge", "before"), marks=pytest.mark.long),
