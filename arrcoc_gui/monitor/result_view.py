@@ -141,7 +141,7 @@ class ResultView(QScrollArea):
         self._columns.setSpacing(px(12))
         for cards in (
             (self.trouble, self.accuracies, self.next),
-            (self.selector, self.loading, self.outward, self.teaching),
+            (self.selector, self.outward, self.loading, self.teaching),
         ):
             column = QVBoxLayout()
             column.setSpacing(px(12))
