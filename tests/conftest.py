@@ -59,6 +59,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("HF_ENDPOINT", None)
 
 
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a test (or the trainer that it runs in this process) told W&B by the environment, no later one hears."""
+    before = dict(os.environ)
+    yield
+    for name in [one for one in os.environ if one.startswith("WANDB_") and one not in before]:
+        del os.environ[name]
+    os.environ |= {name: value for name, value in before.items() if name.startswith("WANDB_")}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--full"):
         long = [item for item in items if item.get_closest_marker("long")]

@@ -197,6 +197,7 @@ def test_a_job_pushed_on_the_web_page_is_a_run(place: Place, tmp_path: Path, req
         **as_wandb_job(f"{names.image}:c0de"),
         "WANDB_BASE_URL": client.client.url,
         "WANDB_API_KEY": (box.folder / "wandb.key").read_text(encoding="utf-8").strip(),
+        "WANDB_MODE": "online",
         "WANDB_DIR": str(tmp_path),
         "WANDB_SILENT": "true",
     }
