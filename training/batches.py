@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import Sample, Samples
 from training.devices import World
+from training.samples import Sample, Samples
 from training.shaping import cut
 from training.signals import ignore_in_worker
 
@@ -27,12 +27,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures`: uint8 [image_size, image_size, 3] each; `about`: for each question the place of its picture."""
+    """B questions, and each picture that any of them is about once.
+
+    pictures: uint8 [H, W, 3] each, of any sizes; about: for each question the places of its pictures, in its order.
+    questions, answers: texts. people: what several people answered, () where there is one right answer.
+    question_types, answer_types: "" where the set does not say.
+    """
 
     pictures: list[NDArray[np.uint8]]
-    about: list[int]
+    about: list[tuple[int, ...]]
     questions: list[str]
     answers: list[str]
+    people: list[tuple[str, ...]]
+    question_types: list[str]
+    answer_types: list[str]
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,20 @@ class Collate:
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         texts = [self._fit(sample.question, sample.answer) for sample in samples]
-        pictures = {sample.picture_id: sample.picture for sample in samples}
+        pictures = {
+            picture_id: picture
+            for sample in samples
+            for picture_id, picture in zip(sample.picture_ids, sample.pictures, strict=True)
+        }
         places = {picture_id: place for place, picture_id in enumerate(pictures)}
         return Batch(
             list(pictures.values()),
-            [places[sample.picture_id] for sample in samples],
+            [tuple(places[picture_id] for picture_id in sample.picture_ids) for sample in samples],
             [question for question, _ in texts],
             [answer for _, answer in texts],
+            [sample.answers for sample in samples],
+            [sample.question_type for sample in samples],
+            [sample.answer_type for sample in samples],
         )
 
     def _fit(self, question: str, answer: str) -> tuple[str, str]:

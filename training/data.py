@@ -20,17 +20,16 @@ import hashlib
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
 from arrcoc_core.resolved import SYNTHETIC_SAMPLES
+from training.samples import Sample, Samples
 from training.shaping import resized
 
 if TYPE_CHECKING:
@@ -40,28 +39,6 @@ Split = str
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 SYNTHETIC_SEED = 0  # of the pictures and validation questions; the experiment's seed decides the order
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """`picture`: uint8 [image_size, image_size, 3], RGB; `picture_id` is the same for the same picture of a set."""
-
-    picture: NDArray[np.uint8]
-    picture_id: int
-    question: str
-    answer: str
-
-
-class Samples(Protocol):
-    """A set of questions, `together` of which follow each other about the same picture."""
-
-    together: int
-
-    def __len__(self) -> int: ...
-
-    def get(self, index: int, draw: int = 0) -> Sample:
-        """Question number `index`; `draw` says how often the set was gone through before."""
-        ...
 
 
 def pin(dataset: str) -> str:
@@ -131,7 +108,9 @@ class Synthetic:
         shown = _synthetic_picture(self._split, number)
         seed = (SYNTHETIC_SEED, number, draw if self.together > 1 else 0)
         asked = synthetic.questions(shown.things)[np.random.default_rng(seed).permutation(synthetic.QUESTIONS)[k]]
-        return Sample(resized(shown.pixels, self._image_size), number, asked.text, asked.answer)
+        return Sample(
+            (resized(shown.pixels, self._image_size),), (number,), asked.text, asked.answer, question_type=asked.kind
+        )
 
 
 @lru_cache(maxsize=4)
@@ -178,7 +157,7 @@ class HubSamples:
     def get(self, index: int, draw: int = 0) -> Sample:
         row = self._rows[index]
         picture = np.asarray(row["image"].convert("RGB"), dtype=np.uint8)
-        return Sample(resized(picture, self._image_size), index, row["question"], _one_answer(row[self._answer]))
+        return Sample((resized(picture, self._image_size),), (index,), row["question"], _one_answer(row[self._answer]))
 
 
 def _cache_of(name: str) -> str | None:

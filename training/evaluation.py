@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from training.batches import Batch, Collate
-from training.data import Samples
 from training.devices import World
 from training.model.selector import allocate, random_selection, uniform_selection
 from training.pictures import composite
+from training.samples import Samples
 from training.tracking import Picture
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Evaluator:
     @torch.no_grad()
     def tokens_per_picture(self) -> int:
         """N, as the base makes them of the first picture."""
-        return self.model.look([self.samples.get(0).picture]).count
+        return self.model.look(self.samples.get(0).pictures).count
 
     def _chunk(self, number: int) -> _Chunk:
         """Chunk `number` after the frozen part of its way: kept for the next evaluation while there is room."""
@@ -116,7 +116,9 @@ class Evaluator:
         batch = self.collate([self.samples.get(index) for index in range(first, last)])
         after = self.collate([self.samples.get(last % count)])
         with self._precision():
-            seen = self.model.look(batch.pictures)[torch.tensor(batch.about, device=self.device)]
+            seen = self.model.look(batch.pictures)[
+                torch.tensor([place for (place,) in batch.about], device=self.device)
+            ]
         asked = self.model.ask(batch.questions, batch.answers, seen.grid)
         others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grid)
         chunk = _Chunk(batch, seen, asked, others)
@@ -155,7 +157,7 @@ class Evaluator:
                 f"kept {self.keep}/{chunk.seen.count}"
             )
             relevance = scores[k].float().reshape(chunk.seen.grid).cpu().numpy()
-            image = composite(batch.pictures[batch.about[k]], relevance, kept[k].tolist())
+            image = composite(batch.pictures[batch.about[k][0]], relevance, kept[k].tolist())
             drawn.append(Picture.encode(f"pictures/{k}", image, caption))
         return drawn
 

@@ -305,7 +305,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         for _ in range(forwards):
             batch = next(batches)
             with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-                seen = model.look(batch.pictures)[torch.tensor(batch.about, device=device)]
+                seen = model.look(batch.pictures)[torch.tensor([place for (place,) in batch.about], device=device)]
                 asked = model.ask(batch.questions, batch.answers, seen.grid)
                 _, teacher = model.read_all(seen, asked)
             if training.gradient_checkpointing:

@@ -11,8 +11,9 @@ import pytest
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
 from training.batches import Collate, Forwards, Order, load_batches
-from training.data import Sample, Synthetic, open_samples
+from training.data import Synthetic, open_samples
 from training.devices import World
+from training.samples import Sample
 from training.shaping import resized
 from training.tiny.tokenizer import make_tokenizer
 
@@ -61,12 +62,12 @@ def test_synthetic_samples_are_the_same_each_time_and_change_with_the_epoch() ->
     train, held_out = open_samples(data(), "synthetic", 8)
     assert (len(train), len(held_out)) == (12, 8)
     first, second, other = train.get(0), train.get(1), train.get(4)
-    assert first.picture_id == second.picture_id != other.picture_id
-    assert np.array_equal(first.picture, second.picture) and first.question != second.question
+    assert first.picture_ids == second.picture_ids != other.picture_ids
+    assert np.array_equal(first.pictures[0], second.pictures[0]) and first.question != second.question
     assert train.get(0).question == first.question
     assert {train.get(0, draw=k).question for k in range(8)} != {first.question}
     assert held_out.get(0, draw=1).question == held_out.get(0).question
-    assert not np.array_equal(held_out.get(0).picture, first.picture)
+    assert not np.array_equal(held_out.get(0).pictures[0], first.pictures[0])
 
 
 def test_no_number_of_samples_means_all() -> None:
@@ -80,14 +81,14 @@ def test_splits_that_are_not_there_or_the_same(changes: dict[str, object]) -> No
 
 
 def test_pictures_are_scaled() -> None:
-    picture = Synthetic("train", 1, 32, together=1).get(0).picture
+    picture = Synthetic("train", 1, 32, together=1).get(0).pictures[0]
     assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8
     same = np.zeros((8, 8, 3), np.uint8)
     assert resized(same, 8) is same
 
 
 def sample(question: str, answer: str, picture_id: int = 0) -> Sample:
-    return Sample(np.zeros((8, 8, 3), np.uint8), picture_id, question, answer)
+    return Sample((np.zeros((8, 8, 3), np.uint8),), (picture_id,), question, answer)
 
 
 def test_long_questions_are_cut() -> None:
@@ -101,7 +102,7 @@ def test_long_questions_are_cut() -> None:
 
 def test_a_picture_is_in_a_batch_once() -> None:
     batch = Collate(make_tokenizer(), 64)([sample("is", "red", 5), sample("the", "red", 9), sample("what", "red", 5)])
-    assert len(batch.pictures) == 2 and batch.about == [0, 1, 0]
+    assert len(batch.pictures) == 2 and batch.about == [(0,), (1,), (0,)]
 
 
 def test_workers_give_the_same_batches() -> None:
@@ -150,8 +151,8 @@ def test_a_vqa_data_set_in_the_layout_of_the_hub(vqa_folder: Path) -> None:
     assert (len(train), len(held_out)) == (4, 3)
     first, second = train.get(0), train.get(1)
     assert (first.question, first.answer) == ("what is 0 ?", "yes")
-    assert first.picture.shape == second.picture.shape == (64, 64, 3)
-    assert first.picture_id != second.picture_id
+    assert first.pictures[0].shape == second.pictures[0].shape == (64, 64, 3)
+    assert first.picture_ids != second.picture_ids
 
 
 def test_a_data_set_without_what_is_needed(vqa_folder: Path, tmp_path: Path) -> None:

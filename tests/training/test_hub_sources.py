@@ -101,7 +101,7 @@ found = {"pinned": [pin(name) for name in sys.argv[1:3]]}
 train, held_out = open_samples(data, sys.argv[3], 5)
 found["counts"] = [len(train), len(held_out)]
 found["answers"] = sorted({train.get(index).answer for index in range(len(train))})
-found["shape"] = train.get(0).picture.shape
+found["shape"] = train.get(0).pictures[0].shape
 try:
     open_samples(data, sys.argv[4], 5)
 except ConfigError as error:
