@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -57,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
     os.environ.pop("HF_ENDPOINT", None)
+    # A shell without job control starts what runs in its background deaf to Ctrl+C, and a program's children with it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -101,12 +101,12 @@ def open_window(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., ob
 
 
 def _running() -> dict[int, str]:
-    """Live threads, timers and processes of Qt, by address."""
+    """Live threads, timers and processes of Qt, by address.
+
+    Asked of Qt's binding: to go through all objects of Python takes a second where torch is loaded, for every test.
+    """
     found: dict[int, str] = {}
-    for thing in gc.get_objects():
-        # By its type: asking an object for its class wakes up proxies, as torch has them.
-        if not issubclass(type(thing), QTimer | QThread | QProcess) or not shiboken6.isValid(thing):
-            continue
+    for thing in shiboken6.getAllValidWrappers():
         if isinstance(thing, QTimer) and thing.isActive():
             owner = thing.parent()
             found[id(thing)] = f"a timer of {type(owner).__name__} every {thing.interval()} ms"
