@@ -10,8 +10,8 @@ which is written in the background.
 The objective is to imitate the frozen language model's own attention to the picture at the position of the answer;
 what is evaluated is whether it answers right from the K tokens the selector keeps.
 
-Order, noise and learning rate of a step are pure functions of (seed, step, rank), so that a resumed run goes on
-exactly as if it had never stopped.
+Order, noise and learning rate of a step are pure functions of (seed, step, place in the step), so that a resumed run
+goes on exactly as if it had never stopped, and on another number of processes with the same samples in the same order.
 
 Left in RUN: progress.json and summary.json while it runs, checkpoints/, wandb/, and in the end result/ with the
 selector, which then goes to the Hub where that is asked for (training/hub/). Exit codes: 0 done; 1 an error; 2 the
@@ -34,8 +34,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import gc
 import math
-import resource
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -62,6 +60,7 @@ from training.ranks import end_with_parent, run_ranks
 from training.results import Results, leave_exit_code, result_place
 from training.saving import Saver
 from training.signals import StopRequest
+from training.soundness import Watch
 from training.tracking import NoTracker, Row, Tracker
 
 if TYPE_CHECKING:
@@ -135,7 +134,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             remedy="experiment.json was changed after the run began: launch a new run instead.",
         )
     device = choose_device(experiment.compute, world, story.say)
-    threads = saved.state["threads"] if saved else available_threads(world)
+    as_before = saved is not None and saved.state.get("ranks", world.size) == world.size
+    threads = saved.state["threads"] if saved and as_before else available_threads(world)
     make_repeatable(threads, device)
     join_world(world, device)
     on = f"{threads} processor thread{'s' if threads > 1 else ''}" if device.type == "cpu" else str(device)
@@ -172,6 +172,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     from training.batches import Collate, Forwards, Order, load_batches
     from training.data import open_samples, pin
     from training.evaluation import Evaluator
+    from training.pace import Pace
 
     dataset = saved.state["dataset"] if saved else agreed(lambda: pin(data.dataset), world)
     samples, held_out = open_samples(data, dataset, experiment.evaluation.samples)
@@ -244,6 +245,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
                 "fingerprint": resolved.fingerprint,
                 "base": base_hash,
                 "threads": threads,
+                "ranks": world.size,
                 "dataset": dataset,
                 "references": evaluator.references,
                 "summary": summary,
@@ -263,6 +265,11 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         summary.update(saved.state["summary"])
         tracker.log_again(saved.rows)
         story.say(f"going on after step {first}; {len(saved.rows)} rows logged again")
+        if not as_before:
+            story.say(
+                f"{saved.state['ranks']} ranks had come so far, now there are {world.size}: the same samples in the "
+                "same order, sums rounded differently"
+            )
     else:
         first = 0
         report(evaluate(0))
@@ -277,7 +284,9 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         workers=data.num_workers,
         prefetch=data.prefetch_factor,
     )
-    forwards = -(-per_step // world.size // training.batch_size)
+    pace = Pace(model, device, world, all_tokens)
+    share = per_step // world.size
+    forwards = -(-share // training.batch_size)
     workers = f"{data.num_workers} loader process{'' if data.num_workers == 1 else 'es'}"
     ahead = f", {data.prefetch_factor} batches ahead in each" if data.num_workers else " (batches are made in between)"
     recomputed = "; activations recomputed" if training.gradient_checkpointing else ""
@@ -298,12 +307,15 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             tracker.finish(summary, stop.exit_code, within_s=min(LAST_ROWS_S, stop.seconds_left))
             leave_world(world)
             return stop.exit_code
-        began = time.perf_counter()
+        pace.begin()
         learning_rate = scheduler.get_last_lr()[0]
-        torch.manual_seed(noise_seed(training.seed, step, world.rank))
+        numbers = [number for _, number in order.of_step(step - 1)]
+        watch = Watch(step, data.split_train)
         loss = 0.0
-        for _ in range(forwards):
-            batch = next(batches)
+        for n in range(forwards):
+            begin = world.rank * share + n * training.batch_size  # its first question's place in the step
+            torch.manual_seed(noise_seed(training.seed, step, begin))
+            batch = pace.next(batches)
             with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
                 seen = model.look(batch.pictures)[torch.tensor([place for (place,) in batch.about], device=device)]
                 asked = model.ask(batch.questions, batch.answers, seen.grid)
@@ -314,30 +326,28 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
                 scores = model.scores(seen, asked)
             part = distillation_loss(scores, teacher) * len(batch.questions) / per_step
             part.backward()
+            watch.see(n, part.item(), numbers[begin : begin + len(batch.questions)])
             loss += part.item()
         loss = sum_over_ranks(parameters, loss, world)
-        torch.nn.utils.clip_grad_norm_(parameters, MOST_GRADIENT)
+        gradient = torch.nn.utils.clip_grad_norm_(parameters, MOST_GRADIENT).item()
+        if unsound := watch.error(loss, gradient, numbers):
+            report(Row(step, {"train/loss": loss, "train/learning_rate": learning_rate}))
+            tracker.finish(summary, unsound.exit_code, within_s=LAST_ROWS_S)
+            raise unsound
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad()
-        seconds = clock.stepped(time.perf_counter() - began)
+        seconds = clock.stepped(pace.seconds())
+        facts = pace.facts(seconds, per_step)
 
         row = None
         if step % experiment.evaluation.every_n_steps == 0 or step == total:
             row = evaluate(step)
-        sound = math.isfinite(loss)
-        if row or step == 1 or step % experiment.logging.every_n_steps == 0 or not sound:
+        if row or step == 1 or step % experiment.logging.every_n_steps == 0:
             learned = {"train/loss": loss, "train/learning_rate": learning_rate}
-            facts = {
-                "perf/step_s": seconds,
-                "perf/samples_per_s": per_step / seconds,
-                "perf/memory_gb": memory_gb(device),
-                **(cost.values if cost else {}),
-            }
             evaluated = row.values if row else {}
-            report(Row(step, {**learned, **facts, **tokens, **evaluated}, row.pictures if row else ()))
-        if not sound:
-            raise RunError(f"the loss is {loss} at step {step}", remedy="Lower train.learning_rate.")
+            spent = cost.values if cost else {}
+            report(Row(step, {**learned, **facts, **spent, **tokens, **evaluated}, row.pictures if row else ()))
         story.progress("training", step, samples_per_s=per_step / seconds, eta_s=clock.left(step))
         if not row and clock.worth_a_line(step):
             story.say(f"step {step}/{total}: loss {loss:.4f}, {duration(clock.left(step))} left")
@@ -374,11 +384,12 @@ def rate(step: int, total: int, warmup_ratio: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def noise_seed(seed: int, step: int, rank: int) -> int:
-    """The seed of everything random in one step of one rank."""
+def noise_seed(seed: int, step: int, place: int) -> int:
+    """The seed of everything random in one forward pass, whose first question has this place among those of its step:
+    passes over the same questions draw the same noise, on whichever rank they are made."""
     import numpy as np
 
-    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(np.random.SeedSequence((seed, step, place)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def sum_over_ranks(parameters: list[torch.nn.Parameter], loss: float, world: World) -> float:
@@ -393,15 +404,6 @@ def sum_over_ranks(parameters: list[torch.nn.Parameter], loss: float, world: Wor
     for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters] + [1]), strict=False):
         parameter.grad.copy_(part.view_as(parameter))
     return flat[-1].item()
-
-
-def memory_gb(device: torch.device) -> float:
-    """The most memory used so far: the GPU's, else this process's."""
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def _count(parameters: Iterable[torch.nn.Parameter]) -> str:

@@ -24,10 +24,18 @@ _KNOWN = (
     "eval/loss",
     "train/learning_rate",
     "perf/samples_per_s",
+    "perf/tokens_per_s",
     "perf/step_s",
+    "perf/data_wait",
+    "perf/mfu",
     "perf/memory_gb",
 )
-_UNITS = {"perf/samples_per_s": "samples/s", "perf/step_s": "s", "perf/memory_gb": "GB"}
+_UNITS = {
+    "perf/samples_per_s": "samples/s",
+    "perf/tokens_per_s": "tokens/s",
+    "perf/step_s": "s",
+    "perf/memory_gb": "GB",
+}
 SYSTEM = "system/"
 """Before the names of what the machine did, so that they are told from what the run logged."""
 _HIDDEN_AT_FIRST = ("tokens/", "eval/accuracy_", SYSTEM)

@@ -37,6 +37,8 @@ METRICS = {
     "tokens/kept",
     "tokens/total",
     "perf/samples_per_s",
+    "perf/tokens_per_s",
+    "perf/data_wait",
     "perf/step_s",
     "perf/memory_gb",
 }
