@@ -82,9 +82,10 @@ class Evaluator:
             if not self.references:
                 _add(sums, self._refer(number, chunk))
             scores = self.model.scores(chunk.seen, chunk.asked)
-            kept = allocate(scores, self.keep)
+            kept = allocate(scores, self.keep, chunk.seen.present)
             reading = self._read(chunk, kept)
-            astray = allocate(self.model.scores(chunk.seen, chunk.others), self.keep)
+            elsewhere = self.model.scores(chunk.seen, chunk.others)
+            astray = allocate(elsewhere, self.keep, chunk.seen.present)
             _add(
                 sums,
                 {
@@ -116,11 +117,9 @@ class Evaluator:
         batch = self.collate([self.samples.get(index) for index in range(first, last)])
         after = self.collate([self.samples.get(last % count)])
         with self._precision():
-            seen = self.model.look(batch.pictures)[
-                torch.tensor([place for (place,) in batch.about], device=self.device)
-            ]
-        asked = self.model.ask(batch.questions, batch.answers, seen.grid)
-        others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grid)
+            seen = self.model.look(batch.pictures).about(batch.about)
+        asked = self.model.ask(batch.questions, batch.answers, seen.grids)
+        others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grids)
         chunk = _Chunk(batch, seen, asked, others)
         if self._chunk_bytes + seen.nbytes <= _CACHE_BYTES:
             self._chunks[number] = chunk
@@ -133,13 +132,12 @@ class Evaluator:
 
     def _refer(self, number: int, chunk: _Chunk) -> dict[str, Tensor]:
         """Which answers of a chunk are right along each reference line."""
-        count, total = len(chunk.asked), chunk.seen.count
         with self._precision():
             full, teacher = self.model.read_all(chunk.seen, chunk.asked)
         kept = {
-            "accuracy_random": random_selection(count, total, self.keep, RANDOM_SEED + number),
-            "accuracy_uniform": uniform_selection(count, chunk.seen.grid, self.keep),
-            "accuracy_teacher": allocate(teacher, self.keep),
+            "accuracy_random": random_selection(chunk.seen.present, self.keep, RANDOM_SEED + number),
+            "accuracy_uniform": uniform_selection(chunk.seen.grids, self.keep),
+            "accuracy_teacher": allocate(teacher, self.keep, chunk.seen.present),
         }
         right = {name: self._read(chunk, tokens.to(self.device)).right for name, tokens in kept.items()}
         return {"accuracy_full": full.right, **right}
@@ -156,8 +154,10 @@ class Evaluator:
                 f"Q: {batch.questions[k]} | answer: {given[k]} | right: {batch.answers[k]} | "
                 f"kept {self.keep}/{chunk.seen.count}"
             )
-            relevance = scores[k].float().reshape(chunk.seen.grid).cpu().numpy()
-            image = composite(batch.pictures[batch.about[k][0]], relevance, kept[k].tolist())
+            rows, columns = chunk.seen.grids[k][0]  # of several pictures, the first
+            relevance = scores[k, : rows * columns].float().reshape(rows, columns).cpu().numpy()
+            indices = kept[k, : rows * columns].nonzero().flatten().tolist()
+            image = composite(batch.pictures[batch.about[k][0]], relevance, indices)
             drawn.append(Picture.encode(f"pictures/{k}", image, caption))
         return drawn
 

@@ -317,8 +317,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             torch.manual_seed(noise_seed(training.seed, step, begin))
             batch = pace.next(batches)
             with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-                seen = model.look(batch.pictures)[torch.tensor([place for (place,) in batch.about], device=device)]
-                asked = model.ask(batch.questions, batch.answers, seen.grid)
+                seen = model.look(batch.pictures).about(batch.about)
+                asked = model.ask(batch.questions, batch.answers, seen.grids)
                 _, teacher = model.read_all(seen, asked)
             if training.gradient_checkpointing:
                 scores = activation_checkpoint(model.scores, seen, asked, use_reentrant=False)

@@ -25,6 +25,7 @@ from arrcoc_core.sandbox.faults import (
     StorageFull,
 )
 from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.selector import allocate
 from training.tiny.synthetic import picture
 
 # The client's own: lfs.py hands httpx a file under a name that is out of use.
@@ -60,10 +61,10 @@ def logits_of(model: ArrCocQwen) -> torch.Tensor:
     """Scores of the selector, and what the base says to a question about the tokens it keeps."""
     shown = [picture("validation", 0, index).pixels for index in range(4)]
     seen = model.look(shown)
-    asked = model.ask(["which colour is the circle"] * 4, ["red"] * 4, seen.grid)
+    asked = model.ask(["which colour is the circle"] * 4, ["red"] * 4, seen.grids)
     with torch.no_grad():
         scores = model.scores(seen, asked)
-    reading = model.read(seen, asked, scores.topk(4, dim=1).indices.sort(dim=1).values)
+    reading = model.read(seen, asked, allocate(scores, 4))
     return torch.cat([scores.flatten(), reading.loss])
 
 

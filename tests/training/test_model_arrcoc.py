@@ -67,7 +67,7 @@ def test_training_leaves_the_base_bitwise_as_it_was() -> None:
     before, selector_before = parameters_hash(model.base.model), parameters_hash(model.selector)
     pixels, texts, answers = samples("train", 16)
     seen = model.look(pixels)
-    asked = model.ask(texts, answers, seen.grid)
+    asked = model.ask(texts, answers, seen.grids)
     optimizer = torch.optim.AdamW(model.selector.parameters(), lr=1e-3)
     _, teacher = model.read_all(seen, asked)
     losses = []
@@ -87,10 +87,10 @@ def test_training_leaves_the_base_bitwise_as_it_was() -> None:
 def test_readings_say_what_greedy_decoding_writes(model: ArrCocQwen) -> None:
     pixels, texts, answers = samples("validation", 12)
     seen = model.look(pixels)
-    asked = model.ask(texts, answers, seen.grid)
+    asked = model.ask(texts, answers, seen.grids)
     kept = allocate(torch.rand(12, 64, generator=torch.Generator().manual_seed(0)), 24)
     reading = model.read(seen, asked, kept)
-    written = model.generate(seen, model.ask(texts, None, seen.grid), kept)
+    written = model.generate(seen, model.ask(texts, None, seen.grids), kept)
     assert [ours == right for ours, right in zip(written, answers, strict=True)] == reading.right.tolist()
     assert model.words(reading.guesses) == [text.split()[0] for text in written]
     assert torch.equal(reading.loss < 0.5, reading.right & (reading.loss < 0.5)) and (reading.loss >= 0).all()
@@ -99,18 +99,18 @@ def test_readings_say_what_greedy_decoding_writes(model: ArrCocQwen) -> None:
 def test_answers_of_several_tokens_are_judged_whole(model: ArrCocQwen) -> None:
     pixels, texts, answers = samples("validation", 3)
     seen = model.look(pixels)
-    asked = model.ask(texts, [answers[0], f"{answers[1]} red", answers[2]], seen.grid)
+    asked = model.ask(texts, [answers[0], f"{answers[1]} red", answers[2]], seen.grids)
     reading, teacher = model.read_all(seen, asked)
     assert reading.right.tolist() == [True, False, True]
     assert (reading.guesses != -100).sum(1).tolist() == [1, 2, 1]
-    _, plain = model.read_all(seen, model.ask(texts, answers, seen.grid))
+    _, plain = model.read_all(seen, model.ask(texts, answers, seen.grids))
     torch.testing.assert_close(teacher, plain, atol=1e-6, rtol=1e-4)  # it looks from where the answer begins
 
 
 def test_pictures_seen_once_serve_in_any_order(model: ArrCocQwen) -> None:
     pixels, texts, _ = samples("train", 6)
     seen = Seen.join([model.look(pixels[:4]), model.look(pixels[4:])])
-    asked = model.ask(texts, None, seen.grid)
+    asked = model.ask(texts, None, seen.grids)
     order = torch.tensor([5, 0, 0, 3])
     scores = model.scores(seen, asked)
     torch.testing.assert_close(model.scores(seen[order], asked[order]), scores[order])
@@ -119,15 +119,10 @@ def test_pictures_seen_once_serve_in_any_order(model: ArrCocQwen) -> None:
     assert not torch.equal(swapped[:2], scores[:2]) and torch.allclose(swapped[2:], scores[2:], atol=1e-6)
 
 
-def test_pictures_of_two_sizes_in_one_batch_are_refused(model: ArrCocQwen) -> None:
-    with pytest.raises(ValueError, match="pictures of one batch have one size"):
-        model.look([np.zeros((64, 64, 3), np.uint8), np.zeros((32, 64, 3), np.uint8)])
-
-
 def test_the_number_of_tokens_follows_the_picture_unless_it_may_be_scaled(model: ArrCocQwen) -> None:
     large = np.zeros((96, 32, 3), np.uint8)
     seen = model.look([large])
-    assert seen.grid == (12, 4) and seen.count == 48 and seen.texture.means.shape == (1, 48, 13)
+    assert seen.grids == (((12, 4),),) and seen.count == 48 and seen.texture.means.shape == (1, 48, 13)
     square = np.zeros((200, 200, 3), np.uint8)
     assert model.look([square], scale=True).count == 64 == visual_tokens("tiny", 64)
     assert model.answer(square, "which colour is the ring?", keep=4).text
@@ -146,7 +141,7 @@ def test_the_same_run_twice_gives_the_same_bits(model: ArrCocQwen) -> None:
     results = []
     for _ in range(2):
         seen = model.look(pixels)
-        asked = model.ask(texts, answers, seen.grid)
+        asked = model.ask(texts, answers, seen.grids)
         results.append((model.scores(seen, asked).detach(), model.read_all(seen, asked)[1]))
     assert torch.equal(results[0][0], results[1][0]) and torch.equal(results[0][1], results[1][1])
 
@@ -162,7 +157,7 @@ def test_a_base_in_half_precision_is_read_and_its_selector_stays_in_single() -> 
     model = ArrCocQwen.from_base("tiny", dtype=torch.bfloat16)
     pixels, texts, answers = samples("validation", 8)
     seen = model.look(pixels)
-    asked = model.ask(texts, answers, seen.grid)
+    asked = model.ask(texts, answers, seen.grids)
     reading, teacher = model.read_all(seen, asked)
     scores = model.scores(seen, asked)
     assert seen.tokens.embeddings.dtype == torch.bfloat16 and scores.dtype == teacher.dtype == torch.float32
@@ -187,7 +182,7 @@ def test_a_mixture_of_experts_is_read_by_the_same_code(tmp_path: Path) -> None:
     model = ArrCocQwen.from_base(str(tmp_path / "moe"))
     pixels, texts, answers = samples("train", 2)
     seen = model.look(pixels)
-    asked = model.ask(texts, answers, seen.grid)
+    asked = model.ask(texts, answers, seen.grids)
     _, teacher = model.read_all(seen, asked)
     assert torch.allclose(teacher.sum(1), torch.ones(2))
     assert model.read(seen, asked, allocate(teacher, 4)).loss.shape == (2,)

@@ -11,7 +11,7 @@ from training.model import pruning
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.attention import Recorder
 from training.model.prompts import Asked
-from training.model.pruning import VisualTokens, kept_mask, pack, shorten
+from training.model.pruning import VisualTokens, pack, shorten
 from training.model.registry import load_base
 from training.model.seeing import Seen
 from training.tiny.synthetic import picture, questions
@@ -38,7 +38,7 @@ def seen(model: ArrCocQwen, shown: list) -> Seen:
 def asked(model: ArrCocQwen, shown: list, seen: Seen) -> Asked:
     """Questions of different lengths, so that the batch is padded."""
     chosen = [questions(one.things)[k] for k, one in enumerate(shown)]
-    return model.ask([q.text for q in chosen], [q.answer for q in chosen], seen.grid)
+    return model.ask([q.text for q in chosen], [q.answer for q in chosen], seen.grids)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,3 @@ def test_a_recorder_reads_the_same_row_from_every_kind_of_mask() -> None:
         torch.testing.assert_close(row, expected[torch.arange(2), columns])
     with pytest.raises(RuntimeError, match="nothing was recorded"):
         _ = Recorder(columns).mean
-
-
-def test_kept_indices_become_a_mask() -> None:
-    assert kept_mask(torch.tensor([[0, 2], [1, 3]]), 4).int().tolist() == [[1, 0, 1, 0], [0, 1, 0, 1]]

@@ -24,6 +24,10 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def kept(mask: torch.Tensor) -> list[list[int]]:
+    return [row.nonzero().flatten().tolist() for row in mask]
+
+
 def example(hidden: int = 128, batch: int = 3, tokens: int = 64, words: int = 7) -> tuple:
     make = torch.Generator().manual_seed(0)
     draw = partial(torch.randn, generator=make)
@@ -80,6 +84,32 @@ def test_every_part_of_the_selector_learns() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in selector.parameters())
 
 
+@pytest.mark.parametrize(
+    ("features", "balance", "absent"),
+    [
+        ("texture", "learned", "participatory.read_token."),
+        ("vision", "learned", "participatory.read_texture."),
+        ("both", "fixed", "balancer."),
+    ],
+)
+def test_what_is_left_out_of_a_selector_has_no_say_and_no_parameters(features, balance, absent) -> None:
+    torch.manual_seed(0)
+    selector = Selector(SelectorConfig.of(128, features, balance))
+    assert not any(name.startswith(absent) for name in selector.state_dict())
+    assert Selector(SelectorConfig(**selector.config.to_dict())).state_dict().keys() == selector.state_dict().keys()
+    tokens, texture, question, mask = example()
+    other = Texture(texture.means.flip(1), texture.entropy.flip(1), texture.salience.flip(1))
+    scores = selector(tokens, texture, question, mask)
+    assert torch.equal(scores, selector(tokens.flip(1), texture, question, mask)) == (features == "texture")
+    assert torch.equal(scores, selector(tokens, other, question, mask)) == (features == "vision")
+    distillation_loss(scores, torch.rand(3, 64).softmax(1)).backward()
+    assert all(p.grad is not None for p in selector.parameters())
+    _, weights = selector.ways(tokens, texture, question, mask)
+    assert torch.allclose(weights.sum(1), torch.ones(3))
+    if balance == "fixed":
+        assert torch.allclose(weights, torch.full((3, 3), 1 / 3))
+
+
 def test_distillation_loss_is_nought_at_the_teacher_and_reaches_every_token() -> None:
     teacher = torch.rand(2, 64).softmax(1)
     scores = (teacher.log() + 3).requires_grad_()
@@ -91,22 +121,38 @@ def test_distillation_loss_is_nought_at_the_teacher_and_reaches_every_token() ->
 
 def test_allocation_keeps_the_best_in_order_and_the_first_of_equals() -> None:
     scores = torch.tensor([[0.0, 3.0, 1.0, 3.0, 2.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
-    assert allocate(scores, 3).tolist() == [[1, 3, 4], [0, 1, 2]]
-    assert allocate(scores, 5).tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert kept(allocate(scores, 3)) == [[1, 3, 4], [0, 1, 2]]
+    assert kept(allocate(scores, 5)) == [[0, 1, 2, 3, 4]] * 2
     for keep in (0, 6):
         with pytest.raises(ValueError, match=f"cannot keep {keep} of 5 visual tokens"):
             allocate(scores, keep)
 
 
+def test_each_row_keeps_its_own_number_and_never_its_padding() -> None:
+    scores = torch.tensor([[0.0, 3.0, 1.0, 9.0, 9.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+    present = torch.tensor([[True, True, True, False, False], [True] * 5])
+    assert kept(allocate(scores, torch.tensor([2, 4]), present)) == [[1, 2], [1, 2, 3, 4]]
+    assert kept(random_selection(present, torch.tensor([3, 1]), seed=0))[0] == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"cannot keep 4 of 3 visual tokens \(row 0\)"):
+        allocate(scores, 4, present)
+
+
 def test_random_and_uniform_selections_have_the_same_budget() -> None:
-    drawn = random_selection(200, 64, 4, seed=1)
-    assert torch.equal(drawn, random_selection(200, 64, 4, seed=1))
-    assert not torch.equal(drawn, random_selection(200, 64, 4, seed=2))
-    assert (drawn.diff(dim=1) > 0).all() and drawn.unique().numel() == 64
-    even = uniform_selection(2, (8, 8), 4)
-    assert even.tolist() == [[0, 4, 32, 36]] * 2
-    assert uniform_selection(1, (8, 8), 64).tolist() == [list(range(64))]
-    assert uniform_selection(1, (3, 5), 15).tolist() == [list(range(15))]
+    present = torch.ones(200, 64, dtype=torch.bool)
+    drawn = random_selection(present, 4, seed=1)
+    assert torch.equal(drawn, random_selection(present, 4, seed=1))
+    assert not torch.equal(drawn, random_selection(present, 4, seed=2))
+    assert (drawn.sum(1) == 4).all() and drawn.any(0).all()
+    even = uniform_selection([((8, 8),)] * 2, 4)
+    assert kept(even) == [[0, 4, 32, 36]] * 2
+    assert kept(uniform_selection([((8, 8),)], 64)) == [list(range(64))]
+    assert kept(uniform_selection([((3, 5),)], 15)) == [list(range(15))]
+
+
+def test_an_even_grid_is_spread_over_all_pictures_of_a_question() -> None:
+    rows = kept(uniform_selection([((8, 8), (4, 8)), ((4, 4),)], torch.tensor([6, 4])))
+    assert rows[1] == [0, 2, 8, 10]
+    assert sum(index < 64 for index in rows[0]) == 4 and len(rows[0]) == 6
 
 
 def test_texture_has_thirteen_channels_with_the_values_of_their_definitions() -> None:

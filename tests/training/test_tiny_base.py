@@ -76,7 +76,7 @@ def test_packed_questions_are_read_as_if_each_were_alone() -> None:
     shown = [picture("validation", SEED, index) for index in range(2)]
     asked = [question for one in shown for question in questions(one.things)]
     seen = model.look([one.pixels for one in shown for _ in questions(one.things)])
-    alone, _ = model.read_all(seen, model.ask([q.text for q in asked], [q.answer for q in asked], seen.grid))
+    alone, _ = model.read_all(seen, model.ask([q.text for q in asked], [q.answer for q in asked], seen.grids))
     assert torch.equal(packed, alone.right)
 
 
@@ -87,6 +87,6 @@ def test_with_all_tokens_the_base_answers_held_out_questions(full: bool) -> None
         shown = [picture("validation", 0, index) for index in range(first, first + 64)]
         asked = [questions(one.things)[pick(0, first + k)] for k, one in enumerate(shown)]
         seen = model.look([one.pixels for one in shown])
-        reading, _ = model.read_all(seen, model.ask([q.text for q in asked], [q.answer for q in asked], seen.grid))
+        reading, _ = model.read_all(seen, model.ask([q.text for q in asked], [q.answer for q in asked], seen.grids))
         right.append(reading.right)
     assert torch.cat(right).float().mean() >= 0.99

@@ -3,8 +3,9 @@
     model = ArrCocQwen.from_pretrained("result")  # or from the Hub: "owner/name"
     print(model.answer(picture, "what colour is the circle ?").text)
 
-Shapes: B questions, each about one picture; N visual tokens a picture; K kept; D the base's embedding width. All
-pictures of a batch have one size. Nothing here ever changes the base.
+Shapes: B questions, each about one or several pictures; N visual tokens, of the question that has most of them; D the
+base's embedding width. What is kept is bool [B, N], and questions may keep different numbers. Nothing here ever changes
+the base.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from training.model.prompts import IGNORED, Asked
 from training.model.registry import Base, load_base
 from training.model.seeing import AnyPicture, Seen
 from training.model.selector import Selector, SelectorConfig, allocate
+from training.model.texture import Grids
 
 MAX_ANSWER_TOKENS = 32
 
@@ -133,12 +135,13 @@ class ArrCocQwen:
             seen = self.look([picture], scale=True)
         if keep is None:
             raise ConfigError("this selector does not say how many tokens it was trained to keep", remedy="Give keep=…")
-        asked = self.ask([question], None, seen.grid)
+        asked = self.ask([question], None, seen.grids)
         with torch.no_grad():
             scores = self.scores(seen, asked)
         kept = allocate(scores, keep)
         text = self.generate(seen, asked, kept)[0]
-        return Answer(text, tuple(kept[0].tolist()), scores[0].view(seen.grid).cpu().numpy())
+        indices = tuple(kept[0].nonzero().flatten().tolist())
+        return Answer(text, indices, scores[0].view(seen.grids[0][0]).cpu().numpy())
 
     def look(self, pictures: Sequence[AnyPicture], *, scale: bool = False) -> Seen:
         """The vision encoder's pass and the texture, once a picture; good for any number of questions and uses.
@@ -147,47 +150,49 @@ class ArrCocQwen:
         """
         return seeing.look(self.base, pictures, scale=scale)
 
-    def ask(self, questions: Sequence[str], answers: Sequence[str] | None, grid: tuple[int, int]) -> Asked:
-        """Prompts about pictures of `grid` (a Seen's); with `answers`, also what is to be guessed."""
-        return prompts.ask(self.base, questions, answers, grid)
+    def ask(self, questions: Sequence[str], answers: Sequence[str] | None, grids: Sequence[Grids]) -> Asked:
+        """Prompts about pictures of `grids` (a Seen's); with `answers`, also what is to be guessed."""
+        return prompts.ask(self.base, questions, answers, grids)
 
     def scores(self, seen: Seen, asked: Asked, selector: nn.Module | None = None) -> Tensor:
         """Relevance of each visual token to each question: [B, N], float32, with gradient to the selector.
+
+        In the padding of `seen` it is `selector.NOWHERE`, which a softmax and a top K pass over.
 
         `selector`: a wrapped one to call instead (DistributedDataParallel). Only the question is read of `asked`, so
         scores for other questions about the same pictures are `scores(seen, asked[permutation])`.
         """
         question = self.base.model.get_input_embeddings()(asked.question_ids)
-        return (selector or self.selector)(seen.tokens.embeddings, seen.texture, question, asked.question_mask)
+        return (selector or self.selector)(
+            seen.tokens.embeddings, seen.texture, question, asked.question_mask, seen.places
+        )
 
     @torch.no_grad()
     def read(self, seen: Seen, asked: Asked, kept: Tensor) -> Reading:
-        """The answers with only the tokens `kept` (int64 [B, K]): a true pass over K tokens."""
-        keep = pruning.kept_mask(kept, seen.count)
-        return _judge(*pruning.run(self.base.model, asked, seen.tokens, keep))
+        """The answers with only the tokens `kept` (bool [B, N]): a true pass over as many tokens."""
+        return _judge(*pruning.run(self.base.model, asked, seen.tokens, kept))
 
     @torch.no_grad()
     def read_all(self, seen: Seen, asked: Asked) -> tuple[Reading, Tensor]:
         """The answers with all N tokens, and the teacher from the same pass.
 
         The teacher is the answer position's attention to each visual token, mean over all layers and heads, scaled
-        to sum to 1: [B, N], float32. It needs this full pass; that is what it costs.
+        to sum to 1: [B, N], float32, 0 in the padding of `seen`. It needs this full pass; that is what it costs.
         """
         recorder = Recorder(asked.answer_column)
-        keep = torch.ones(len(asked), seen.count, dtype=torch.bool, device=asked.visual.device)
-        output = pruning.run(self.base.model, asked, seen.tokens, keep, recorder=recorder)
-        attention = recorder.mean[asked.visual].view(len(asked), -1)
+        output = pruning.run(self.base.model, asked, seen.tokens, seen.present, recorder=recorder)
+        mean = recorder.mean
+        attention = mean.new_zeros(seen.present.shape).masked_scatter(seen.present, mean[asked.visual])
         return _judge(*output), attention / attention.sum(1, keepdim=True)
 
     @torch.no_grad()
     def generate(self, seen: Seen, asked: Asked, kept: Tensor) -> list[str]:
         """Greedy answers as text, with only the tokens `kept`. `asked` is without answers."""
-        keep = pruning.kept_mask(kept, seen.count)
-        short = pruning.shorten(asked, keep)
+        short = pruning.shorten(asked, kept)
         del short["targets"]
         ids = self.base.model.generate(
             **short,
-            mm_encoder_outputs=pruning.pack(seen.tokens, keep),
+            mm_encoder_outputs=pruning.pack(seen.tokens, kept),
             max_new_tokens=MAX_ANSWER_TOKENS,
             do_sample=False,
         )

@@ -1,7 +1,7 @@
 """Questions about pictures as the language model reads them: ids, 3-D positions, and what is to be guessed where.
 
-A prompt is the base's own chat template around one picture and one question; the picture stands in it as one
-placeholder id for each of its N visual tokens. Rows are padded on the left, so that answers end in the same column.
+A prompt is the base's own chat template around one or several pictures and one question; a picture stands in it as
+one placeholder id for each of its visual tokens. Rows are padded on the left, so that answers end in the same column.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from arrcoc_core.errors import ConfigError
 from training.model.registry import Base
+from training.model.texture import Grids
 
 IGNORED = -100  # the target of a column in which nothing is to be guessed
 
@@ -21,13 +23,13 @@ IGNORED = -100  # the target of a column in which nothing is to be guessed
 class Asked:
     """B prompts of S columns, with the answers (but for their last token) behind them when these were given.
 
-    input_ids: int64 [B, S]; the picture is N placeholder ids in each row.
+    input_ids: int64 [B, S]; the pictures are placeholder ids, one for each of their tokens.
     attention_mask: int64 [B, S], 0 at padding on the left.
     position_ids: int64 [4, B, S]: plain text position, then time, row and column, of the *full* sequence.
-    visual: bool [B, S], true at the N columns of the picture.
+    visual: bool [B, S], true at the columns of the pictures.
     targets: int64 [B, S], the token to be guessed after this column, -100 where none is.
     answer_column: int64 [B], the column from which the first token of the answer is guessed.
-    question_ids: int64 [B, T] and question_mask: bool [B, T]: what stands behind the picture, padded on the right.
+    question_ids: int64 [B, T] and question_mask: bool [B, T]: what stands behind the pictures, padded on the right.
     """
 
     input_ids: Tensor
@@ -52,19 +54,21 @@ class Asked:
         )
 
 
-def ask(base: Base, questions: Sequence[str], answers: Sequence[str] | None, grid: tuple[int, int]) -> Asked:
-    """Prompts for `questions` about one picture each, of `grid` (rows, columns) visual tokens.
+def ask(base: Base, questions: Sequence[str], answers: Sequence[str] | None, grids: Sequence[Grids]) -> Asked:
+    """Prompts for `questions`, each about the pictures whose (rows, columns) of visual tokens `grids` has for it.
 
     With `answers` the rows end in the answer's tokens but the last, and `targets` hold all of them, without an end
     mark: the answer is right when each of its tokens is the most likely one, which is what greedy decoding would
-    have written. Without, `targets` are all -100.
+    have written. Without, `targets` are all -100. Raises ConfigError for a prompt longer than the base can read.
     """
     tokenizer, device = base.tokenizer, base.device
     config = base.model.config
-    count = grid[0] * grid[1]
-    prompts = [tokenizer(_prompt(base, text, count), add_special_tokens=False).input_ids for text in questions]
+    texts = [_prompt(base, text, held) for text, held in zip(questions, grids, strict=True)]
+    prompts = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
     endings = [tokenizer(text, add_special_tokens=False).input_ids for text in answers or [""] * len(prompts)]
-    width = max(len(p) + max(len(a) - 1, 0) for p, a in zip(prompts, endings, strict=True))
+    lengths = [len(p) + max(len(a) - 1, 0) for p, a in zip(prompts, endings, strict=True)]
+    width = max(lengths)
+    _check_length(width, config.text_config.max_position_embeddings, questions[lengths.index(width)])
     ids = torch.full((len(prompts), width), tokenizer.pad_token_id)
     mask, targets = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
     answer_column = torch.zeros(len(prompts), dtype=torch.long)
@@ -76,45 +80,61 @@ def ask(base: Base, questions: Sequence[str], answers: Sequence[str] | None, gri
         if answer:
             targets[row, width - len(answer) :] = torch.tensor(answer)
     visual = ids == config.image_token_id
-    behind = [prompt[_end_of_picture(prompt, config.vision_end_token_id) :] for prompt in prompts]
+    ends = [_end_of_pictures(p, config.vision_end_token_id, len(g)) for p, g in zip(prompts, grids, strict=True)]
+    behind = [prompt[end:] for prompt, end in zip(prompts, ends, strict=True)]
     length = max(map(len, behind))
     question_ids = torch.tensor([line + [tokenizer.pad_token_id] * (length - len(line)) for line in behind])
     question_mask = torch.arange(length)[None] < torch.tensor([len(line) for line in behind])[:, None]
-    asked = (ids, mask, _positions(base, ids, mask, visual, grid), visual, targets, answer_column)
+    asked = (ids, mask, _positions(base, ids, mask, visual, grids), visual, targets, answer_column)
     return Asked(*(value.to(device) for value in (*asked, question_ids, question_mask)))
 
 
 def template(base: Base) -> str:
     """A whole prompt with {question} in the question's place and one placeholder in the picture's."""
-    return _prompt(base, "{question}", 1)
+    return _prompt(base, "{question}", ((1, 1),))
 
 
-def _prompt(base: Base, question: str, count: int) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": question}]
+def _prompt(base: Base, question: str, grids: Grids) -> str:
+    content = [*({"type": "image"} for _ in grids), {"type": "text", "text": question}]
     text = base.tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
     placeholder = base.tokenizer.convert_ids_to_tokens(base.model.config.image_token_id)
-    return text.replace(placeholder, placeholder * count, 1)
+    parts = text.split(placeholder, len(grids))
+    runs = [placeholder * (rows * columns) for rows, columns in grids]
+    return "".join(part + run for part, run in zip(parts, [*runs, ""], strict=True))
 
 
-def _end_of_picture(prompt: list[int], end: int) -> int:
-    return prompt.index(end) + 1
+def _end_of_pictures(prompt: list[int], end: int, pictures: int) -> int:
+    """The column behind the last of a prompt's pictures; they are the first that end in it."""
+    column = 0
+    for _ in range(pictures):
+        column = prompt.index(end, column) + 1
+    return column
 
 
-def _positions(base: Base, ids: Tensor, mask: Tensor, visual: Tensor, grid: tuple[int, int]) -> Tensor:
+def _check_length(length: int, limit: int, question: str) -> None:
+    if length > limit:
+        raise ConfigError(
+            f"the prompt of {question!r} is {length:,} tokens long with its pictures, and the base reads at most "
+            f"{limit:,}",
+            remedy="Make the pictures smaller (data.image_size), or show fewer at a time.",
+        )
+
+
+def _positions(base: Base, ids: Tensor, mask: Tensor, visual: Tensor, grids: Sequence[Grids]) -> Tensor:
     """The model's own 3-D positions of the full rows, under the plain ones it wants as row 0: [4, B, S].
 
-    They depend only on where the picture begins and ends, so one row of each length is computed.
+    They depend only on where the pictures begin and on their sizes, so one row of each kind is computed.
     """
     merge = base.model.config.vision_config.spatial_merge_size
-    patches = torch.tensor([[1, grid[0] * merge, grid[1] * merge]])
     positions = torch.zeros(4, *ids.shape, dtype=torch.long)
-    known: dict[tuple[int, int], Tensor] = {}
-    for row in range(len(ids)):
+    known: dict[tuple[int, bytes, Grids], Tensor] = {}
+    for row, held in enumerate(grids):
         start = int(mask[row].argmax())
-        key = (start, int(visual[row].to(torch.uint8).argmax()))
+        key = (start, visual[row].numpy().tobytes(), held)
         if key not in known:
+            patches = torch.tensor([[1, rows * merge, columns * merge] for rows, columns in held])
             line = ids[row : row + 1, start:]
             spatial, _ = base.model.model.get_rope_index(
                 line, mm_token_type_ids=visual[row : row + 1, start:].int(), image_grid_thw=patches

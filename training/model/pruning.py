@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from training.model.prompts import Asked
@@ -21,7 +22,10 @@ from training.model.prompts import Asked
 
 @dataclass(frozen=True)
 class VisualTokens:
-    """`embeddings` [B, N, D] as they enter the language model; `deepstack` [B, L, N, D], added after layer l."""
+    """`embeddings` [B, N, D] as they enter the language model; `deepstack` [B, L, N, D], added after layer l.
+
+    A picture with fewer than N tokens has them first.
+    """
 
     embeddings: Tensor
     deepstack: Tensor
@@ -39,25 +43,26 @@ class EncodedPictures:
 
 
 def encode(model: PreTrainedModel, pixel_values: Tensor, image_grid_thw: Tensor) -> VisualTokens:
-    """The vision encoder's tokens for B pictures of one size (`pixel_values` [B * patches, features])."""
+    """The vision encoder's tokens for B pictures, whose patches follow each other in `pixel_values`.
+
+    Pictures of several sizes are padded to N, the tokens of the largest, with zeros.
+    """
     features = model.model.get_image_features(pixel_values, image_grid_thw, return_dict=True)
-    levels = [torch.stack(level) for level in features.deepstack_features]
-    return VisualTokens(torch.stack(features.pooler_output), torch.stack(levels, 1))
-
-
-def kept_mask(kept: Tensor, total: int) -> Tensor:
-    """Indices [B, K] of kept tokens to bool [B, total]."""
-    return torch.zeros(len(kept), total, dtype=torch.bool, device=kept.device).scatter_(1, kept, True)
+    levels = [pad_sequence(level, batch_first=True) for level in features.deepstack_features]
+    return VisualTokens(pad_sequence(features.pooler_output, batch_first=True), torch.stack(levels, 1))
 
 
 def shorten(asked: Asked, keep: Tensor) -> dict[str, Tensor]:
-    """Drop the visual columns that `keep` (bool [B, N]) leaves out; rows may keep different numbers.
+    """Drop the visual columns that `keep` (bool [B, N]) leaves out; rows may have and keep different numbers.
+
+    A row's own tokens are the first in its row of `keep`; what lies behind them is padding and not looked at.
 
     Returns `input_ids`, `attention_mask` [B, S'], `position_ids` [4, B, S'] and `targets` [B, S'], padded on the
     left to the longest row.
     """
+    own = torch.arange(keep.shape[1], device=keep.device) < asked.visual.sum(1, keepdim=True)
     stays = asked.attention_mask.bool()
-    stays = stays & (~asked.visual).masked_scatter(asked.visual, keep)
+    stays = stays & (~asked.visual).masked_scatter(asked.visual, keep[own])
     width = int(stays.sum(1).max())
     # Stable: first what goes, then what stays, each in its order; so the last columns are the row, left-padded.
     columns = stays.to(torch.uint8).sort(dim=1, stable=True).indices[:, -width:]

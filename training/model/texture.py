@@ -24,6 +24,9 @@ CHANNELS = 13
 PIXELS_PER_TOKEN = 8  # a side; a picture is brought to this resolution first
 ENTROPY_BINS = 16
 
+Grids = tuple[tuple[int, int], ...]
+"""(rows, columns) of the visual tokens of each picture that a question is about, in their order."""
+
 _LUMA = (0.299, 0.587, 0.114)
 _RGB_TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
