@@ -21,8 +21,8 @@ from arrcoc_core.experiment import (
 
 DEFAULTS = Experiment(
     name="default",
-    model=Model(base="tiny", revision="", freeze_base=True),
-    tokens=Tokens(keep=8),
+    model=Model(base="tiny", revision="", freeze_base=True, features="both", balance="learned"),
+    tokens=Tokens(keep=8, share=0.0, mass=0.0),
     data=Data(
         dataset="synthetic",
         split_train="train",
@@ -66,7 +66,13 @@ VERTEX_DEFAULTS: Mapping[str, object] = {
 }
 """Of the cloud machine. Its GPU has none: naming it is a decision about money."""
 
-ABSENT: Mapping[str, object] = {"model.revision": ""}
+ABSENT: Mapping[str, object] = {
+    "model.revision": "",
+    "model.features": "both",
+    "model.balance": "learned",
+    "tokens.share": 0.0,
+    "tokens.mass": 0.0,
+}
 """Path of each identity field that came after the first version -> the value that behaves as before it existed.
 
 Such a value is left out of the config fingerprint, so that the fingerprints of older runs stay what they were.

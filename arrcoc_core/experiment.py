@@ -23,6 +23,8 @@ BaseName = Literal[
     "Qwen/Qwen3-VL-8B-Instruct",
     "Qwen/Qwen3-VL-30B-A3B-Instruct",
 ]
+Features = Literal["both", "texture", "vision"]
+Balance = Literal["learned", "fixed"]
 GpuName = Literal["T4", "L4", "V100", "A100", "A100-80GB", "H100", "H100-MEGA", "H200", "B200"]
 Fallback = Literal["flex", "on-demand"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -49,9 +51,23 @@ class Model(Value):
     freeze_base: Literal[True] = INHERIT
     """Always True: the base's parameters are never updated."""
 
+    features: Features = INHERIT
+    """What the selector sees of a picture: the vision encoder's tokens and the texture array, or one of them alone."""
+
+    balance: Balance = INHERIT
+    """Weights of the three ways of knowing: learned for each picture and question, or equal and fixed."""
+
     if TYPE_CHECKING:
 
-        def but(self, *, base: BaseName = ..., revision: str = ..., freeze_base: Literal[True] = ...) -> "Model": ...
+        def but(
+            self,
+            *,
+            base: BaseName = ...,
+            revision: str = ...,
+            freeze_base: Literal[True] = ...,
+            features: Features = ...,
+            balance: Balance = ...,
+        ) -> "Model": ...
 
 
 @value
@@ -59,11 +75,17 @@ class Tokens(Value):
     """The budget: how much of each picture the language model reads."""
 
     keep: Count = INHERIT
-    """K, visual tokens the language model reads per picture; at most the picture's N."""
+    """K, visual tokens the language model reads per picture, at most the picture's N; with `mass` it may read fewer."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = INHERIT
+    """Share of each picture's own N to keep, in the place of `keep`; 0 = `keep` counts."""
+
+    mass: Share = INHERIT
+    """Keep as few as hold this share of the relevance, at most `keep`; 0 = always the whole budget."""
 
     if TYPE_CHECKING:
 
-        def but(self, *, keep: int = ...) -> "Tokens": ...
+        def but(self, *, keep: int = ..., share: float = ..., mass: float = ...) -> "Tokens": ...
 
 
 @value

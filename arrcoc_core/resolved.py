@@ -35,6 +35,11 @@ def visual_tokens(base: str, image_size: int) -> int:
     return (image_size // PIXELS_PER_TOKEN.get(base, QWEN_PIXELS_PER_TOKEN)) ** 2
 
 
+def share_of(count: int, share: float) -> int:
+    """How many of `count` tokens a share is: the nearest whole number, at least 1."""
+    return max(1, int(share * count + 0.5))
+
+
 @dataclass(frozen=True)
 class ResolvedExperiment:
     """`experiment` holds no INHERIT; `sources` has an entry for every dotted path in it.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from arrcoc_core.defaults import DEFAULTS, VERTEX_DEFAULTS
 from arrcoc_core.errors import ExperimentError
-from arrcoc_core.experiment import SECTIONS, Experiment, Local, Vertex, WandbLaunch
+from arrcoc_core.experiment import SECTIONS, Experiment, Local, Tokens, Vertex, WandbLaunch
 from arrcoc_core.resolved import (
     PIXELS_PER_TOKEN,
     QWEN_PIXELS_PER_TOKEN,
@@ -19,6 +19,8 @@ from arrcoc_core.resolved import (
     SYNTHETIC_SPLITS,
     TINY,
     ResolvedExperiment,
+    share_of,
+    visual_tokens,
 )
 from arrcoc_core.settings import Settings
 from arrcoc_core.settings_keys import SETTING_PATHS
@@ -71,6 +73,12 @@ def resolve(experiment: Experiment, settings: Settings) -> ResolvedExperiment:
         sources["compute.kind"] = _source(chosen, settings)
     made = unchecked(Experiment, fields, state["_written"], state["_owner"])
     _check(made, sources)
+    if made.tokens.share:
+        keep = share_of(visual_tokens(made.model.base, made.data.image_size), made.tokens.share)
+        held = made.tokens.__dict__
+        fields["tokens"] = unchecked(Tokens, {**held, "keep": keep}, held["_written"], held["_owner"])
+        sources["tokens.keep"] = sources["tokens.share"]
+        made = unchecked(Experiment, fields, state["_written"], state["_owner"])
     return ResolvedExperiment(made, sources)
 
 
@@ -212,7 +220,7 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             sources,
         )
     n = (size // side) ** 2
-    if keep > n:
+    if keep > n and not experiment.tokens.share:  # a share decides what `keep` will be
         raise _contradiction(
             experiment,
             "tokens.keep",

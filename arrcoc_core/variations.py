@@ -23,14 +23,18 @@ from arrcoc_core.paths import check_path, with_paths
 from arrcoc_core.values import Site, here
 
 if TYPE_CHECKING:
-    from arrcoc_core.experiment import BaseName, Device, GpuName
+    from arrcoc_core.experiment import Balance, BaseName, Device, Features, GpuName
 
     Grid = TypedDict(
         "Grid",
         {
             "model.base": Sequence[BaseName],
             "model.revision": Sequence[str],
+            "model.features": Sequence[Features],
+            "model.balance": Sequence[Balance],
             "tokens.keep": Sequence[int],
+            "tokens.share": Sequence[float],
+            "tokens.mass": Sequence[float],
             "data.dataset": Sequence[str],
             "data.split_train": Sequence[str],
             "data.split_val": Sequence[str],

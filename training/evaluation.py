@@ -9,11 +9,15 @@ The reference lines do not change while the selector learns, so each question is
 - `_full`: all N tokens. `_random`: K at random. `_uniform`: K on an even grid.
 - `_teacher`: the K highest of what the selector imitates, the base's own attention; it needs a full pass first.
 
+Where the budget goes by the relevance mass (Tokens.mass), K is each question's own: the selector's are counted by its
+scores (`tokens/kept` is the mean), those of the lines by the teacher, so that they stay what they are.
+
 The very first evaluation is a first look at a part of the questions, so that there is something to see at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +26,7 @@ from torch import Tensor
 
 from training.batches import Batch, Collate
 from training.devices import World
+from training.model.budget import Budget
 from training.model.selector import allocate, random_selection, uniform_selection
 from training.pictures import composite
 from training.samples import Samples
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 CHUNK = 64  # questions per pass
 FIRST_LOOK = CHUNK
 RANDOM_SEED = 0
+KEPT, TOTAL = "tokens/kept", "tokens/total"  # visual tokens of a question, the mean over all
 _CACHE_BYTES = 512 * 1024**2
 
 
@@ -58,7 +64,7 @@ class Evaluator:
     model: ArrCocQwen
     samples: Samples
     collate: Collate
-    keep: int
+    budget: Budget
     pictures: int
     device: torch.device
     bf16: bool
@@ -82,24 +88,28 @@ class Evaluator:
             if not self.references:
                 _add(sums, self._refer(number, chunk))
             scores = self.model.scores(chunk.seen, chunk.asked)
-            kept = allocate(scores, self.keep, chunk.seen.present)
+            counts = self.budget.counts(scores, chunk.seen.present, chunk.batch.questions)
+            kept = allocate(scores, counts, chunk.seen.present)
             reading = self._read(chunk, kept)
             elsewhere = self.model.scores(chunk.seen, chunk.others)
-            astray = allocate(elsewhere, self.keep, chunk.seen.present)
+            astray = allocate(elsewhere, counts, chunk.seen.present)
             _add(
                 sums,
                 {
                     "loss": reading.loss,
                     "accuracy": reading.right,
                     "accuracy_shuffled_question": self._read(chunk, astray).right,
+                    KEPT: counts,
+                    TOTAL: chunk.seen.present.sum(1),
                 },
             )
             if number == 0:
                 pictures = tuple(self._draw(chunk, scores, kept, self.model.words(reading.guesses)))
         self.model.selector.train()
-        means = {f"eval/{name}": total / count for name, total in _over_ranks(sums, self.world).items()}
+        shares = {name: total / count for name, total in _over_ranks(sums, self.world).items()}
+        means = {name if "/" in name else f"eval/{name}": mean for name, mean in shares.items()}
         if not first_look and not self.references:
-            own = ("eval/loss", "eval/accuracy", "eval/accuracy_shuffled_question")
+            own = ("eval/loss", "eval/accuracy", "eval/accuracy_shuffled_question", KEPT, TOTAL)
             self.references = {name: mean for name, mean in means.items() if name not in own}
         return {**means, **self.references}, pictures
 
@@ -134,10 +144,11 @@ class Evaluator:
         """Which answers of a chunk are right along each reference line."""
         with self._precision():
             full, teacher = self.model.read_all(chunk.seen, chunk.asked)
+        counts = self.budget.counts(teacher.log(), chunk.seen.present, chunk.batch.questions)
         kept = {
-            "accuracy_random": random_selection(chunk.seen.present, self.keep, RANDOM_SEED + number),
-            "accuracy_uniform": uniform_selection(chunk.seen.grids, self.keep),
-            "accuracy_teacher": allocate(teacher, self.keep, chunk.seen.present),
+            "accuracy_random": random_selection(chunk.seen.present, counts, RANDOM_SEED + number),
+            "accuracy_uniform": uniform_selection(chunk.seen.grids, counts),
+            "accuracy_teacher": allocate(teacher, counts, chunk.seen.present),
         }
         right = {name: self._read(chunk, tokens.to(self.device)).right for name, tokens in kept.items()}
         return {"accuracy_full": full.right, **right}
@@ -152,7 +163,7 @@ class Evaluator:
         for k in range(min(self.pictures, len(batch.questions))):
             caption = (
                 f"Q: {batch.questions[k]} | answer: {given[k]} | right: {batch.answers[k]} | "
-                f"kept {self.keep}/{chunk.seen.count}"
+                f"kept {int(kept[k].sum())}/{chunk.seen.counts[k]}"
             )
             rows, columns = chunk.seen.grids[k][0]  # of several pictures, the first
             relevance = scores[k, : rows * columns].float().reshape(rows, columns).cpu().numpy()
@@ -160,6 +171,11 @@ class Evaluator:
             image = composite(batch.pictures[batch.about[k][0]], relevance, indices)
             drawn.append(Picture.encode(f"pictures/{k}", image, caption))
         return drawn
+
+
+def read_of(values: Mapping[str, float]) -> str:
+    """ "8 of 64", from metrics: tokens read, and those there are."""
+    return f"{round(values[KEPT], 1):g} of {round(values[TOTAL], 1):g}"
 
 
 def _add(sums: dict[str, float], more: dict[str, Tensor]) -> None:

@@ -145,6 +145,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     # What: the frozen base with a new selector in front of it.
     story.progress("loading model")
     from training.model.arrcoc_qwen import ArrCocQwen
+    from training.model.budget import Budget
     from training.model.objective import distillation_loss
     from training.model.processing import Processor
     from training.model.registry import parameters_hash, pin_base
@@ -153,7 +154,15 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     keep_to = saved.state.get("base_revision", "") if saved else experiment.model.revision
     pinned = agreed(lambda: pin_base(name, keep_to), world)
     stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
-    model = ArrCocQwen.from_base(name, pinned, seed=training.seed, device=device, dtype=stored_precision)
+    model = ArrCocQwen.from_base(
+        name,
+        pinned,
+        seed=training.seed,
+        features=experiment.model.features,
+        balance=experiment.model.balance,
+        device=device,
+        dtype=stored_precision,
+    )
     base_hash = parameters_hash(model.base.model)
     if saved and saved.state["base"] != base_hash:
         raise CheckpointError(
@@ -171,7 +180,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     story.progress("preparing data")
     from training.batches import Collate, Forwards, Order, load_batches
     from training.data import open_samples, pin
-    from training.evaluation import Evaluator
+    from training.evaluation import KEPT, TOTAL, Evaluator, read_of
     from training.pace import Pace
 
     dataset = saved.state["dataset"] if saved else agreed(lambda: pin(data.dataset), world)
@@ -190,18 +199,19 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         f"({data.split_val}); {total:,} steps of {per_step} questions"
     )
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, training.warmup_ratio))
+    budget = Budget.of(experiment.tokens)
     evaluator = Evaluator(
-        model, held_out, collate, experiment.tokens.keep, experiment.evaluation.pictures, device, training.bf16, world
+        model, held_out, collate, budget, experiment.evaluation.pictures, device, training.bf16, world
     )
     keep, all_tokens = experiment.tokens.keep, evaluator.tokens_per_picture()
-    if keep > all_tokens:
+    if keep > all_tokens and not budget.share:
         raise ConfigError(
             f"tokens.keep = {keep} is more than the {all_tokens} visual tokens that {name} makes of a picture of "
             f"{data.image_size} px",
             remedy="Keep fewer tokens or raise data.image_size.",
         )
-    tokens = {"tokens/kept": float(keep), "tokens/total": float(all_tokens)}
-    model.processor = Processor(data.image_size, all_tokens, data.max_seq_length, keep)
+    tokens: dict[str, float] = {}  # as at the last evaluation
+    model.processor = Processor(data.image_size, all_tokens, data.max_seq_length, budget)
     results = Results(run_id, resolved, model, saved, total_steps=total, dataset=dataset, base_sha256=base_hash)
     publisher = Publisher(directory, experiment.hub, story.say, first=world.rank == 0)
 
@@ -215,14 +225,15 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         with clock.evaluating():
             values, pictures = evaluator.run(first_look=step == 0)
         story.say(
-            f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens, "
+            f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {read_of(values)} tokens, "
             f"loss {values['eval/loss']:.3f}; "
             f"when the selector reads another question {values['eval/accuracy_shuffled_question']:.1%}"
         )
         if evaluator.references and not had_references:
             shown = ", ".join(f"{name.split('_')[-1]} {v:.1%}" for name, v in sorted(evaluator.references.items()))
             story.say(f"reference lines on all {len(held_out):,} held-out questions: {shown}")
-        return Row(step, {**values, **tokens}, pictures)
+        tokens.update({name: values[name] for name in (KEPT, TOTAL)})
+        return Row(step, values, pictures)
 
     def report(row: Row) -> None:
         tracker.log(row)
@@ -263,6 +274,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
         scheduler.load_state_dict(saved.optimizer["schedule"])
         evaluator.references.update(saved.state["references"])
         summary.update(saved.state["summary"])
+        tokens.update({name: summary[name] for name in (KEPT, TOTAL)})
         tracker.log_again(saved.rows)
         story.say(f"going on after step {first}; {len(saved.rows)} rows logged again")
         if not as_before:
@@ -366,7 +378,7 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     tracker.finish(summary, 0)
     if world.rank == 0:  # last: who finds the result complete finds every row and the whole summary, too
         results.leave(directory / "result", total, summary)
-    right = f"{summary['eval/accuracy']:.1%} right from {keep} of {all_tokens} tokens"
+    right = f"{summary['eval/accuracy']:.1%} right from {read_of(summary)} tokens"
     story.say(f"done: {right}; the selector is in {result_place(directory)}")
     leave_world(world)
     if publisher.wanted:

@@ -62,6 +62,9 @@ def _other(path: str) -> Experiment:
         return with_path(DEFAULTS, path, "cuda", SITE)
     if path == "hub.repo":
         return with_path(DEFAULTS, path, "me/arr-coc", SITE)
+    others = {"model.features": "vision", "model.balance": "fixed", "tokens.share": 0.125, "tokens.mass": 0.9}
+    if path in others:
+        return with_path(DEFAULTS, path, others[path], SITE)
     old = flat(DEFAULTS)[path]
     return with_path(DEFAULTS, path, OTHER[type(old)](old), SITE)
 

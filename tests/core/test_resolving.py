@@ -65,6 +65,15 @@ def test_the_same_settings_serve_different_experiments(settings: Settings) -> No
     assert "compute.device" not in third.sources
 
 
+def test_a_share_of_the_tokens_decides_how_many_are_kept(settings: Settings) -> None:
+    base = Experiment(name="small", tokens=Tokens(keep=200, share=1 / 8), data=Data(image_size=64))
+    resolved = resolve(base, settings)
+    assert resolved.experiment.tokens.keep == 8
+    assert resolved.sources["tokens.keep"] == resolved.sources["tokens.share"]
+    larger = resolve(resolved.experiment.but(data=base.data.but(image_size=128)), settings)
+    assert larger.experiment.tokens.keep == 32
+
+
 def test_total_steps() -> None:
     settings = load_settings(HERE.parent, {})
 

@@ -14,6 +14,7 @@ from arrcoc_core.settings import load_settings
 from arrcoc_core.stored import save_experiment
 from training.hub.history import History
 from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.budget import Budget
 from training.model.processing import Processor
 from training.results import Results
 from training.tracking import Picture, Row
@@ -43,7 +44,7 @@ def make_result(runs: Path, *assignments: str, run_id: str = RUN, seed: int = 0,
     values = {**SUMMARY, **summary}
     (run / "summary.json").write_text(json.dumps(values))
     model = ArrCocQwen.from_base("tiny", seed=seed)
-    model.processor = Processor(image_size=64, visual_tokens=64, max_seq_length=64, keep=4)
+    model.processor = Processor(image_size=64, visual_tokens=64, max_seq_length=64, budget=Budget(4))
     data = resolved.experiment.data.dataset
     results = Results(run_id, resolved, model, None, total_steps=12, dataset=data, base_sha256="f" * 64)
     fill(results.history)

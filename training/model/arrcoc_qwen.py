@@ -24,13 +24,14 @@ from torch import Tensor, nn
 from arrcoc_core.errors import ConfigError
 from training.model import prompts, pruning, seeing
 from training.model.attention import Recorder
+from training.model.budget import Budget
 from training.model.download import find_selector
 from training.model.files import CONFIG, WEIGHTS
 from training.model.processing import Processor
 from training.model.prompts import IGNORED, Asked
 from training.model.registry import Base, load_base
 from training.model.seeing import AnyPicture, Seen
-from training.model.selector import Selector, SelectorConfig, allocate
+from training.model.selector import Balance, Features, Selector, SelectorConfig, allocate
 from training.model.texture import Grids
 
 MAX_ANSWER_TOKENS = 32
@@ -77,14 +78,19 @@ class ArrCocQwen:
         revision: str = "",
         *,
         seed: int = 0,
+        features: Features = "both",
+        balance: Balance = "learned",
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> ArrCocQwen:
-        """A new selector, its weights drawn from `seed`, before the base `name`; errors are those of `load_base`."""
+        """A new selector, its weights drawn from `seed`, before the base `name`; errors are those of `load_base`.
+
+        `features` and `balance`: parts to leave out, see `SelectorConfig`.
+        """
         base = load_base(name, revision, device=device, dtype=dtype)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            selector = Selector(SelectorConfig.of(base.hidden_size))
+            selector = Selector(SelectorConfig.of(base.hidden_size, features, balance))
         return cls(base, selector)
 
     @classmethod
@@ -127,18 +133,19 @@ class ArrCocQwen:
         Both are prepared as in training, and left out, `keep` is what the selector was trained for. A model without a
         `processor` has to be told `keep`, and the base's image processor chooses the size at which it reads.
         """
+        budget = None if keep is None else Budget(keep)
         if self.processor is not None:
-            keep = self.processor.keep if keep is None else keep
+            budget = budget or self.processor.budget
             question = self.processor.question(self.base, question)
             seen = self.look([self.processor.picture(picture)])
         else:
             seen = self.look([picture], scale=True)
-        if keep is None:
+        if budget is None:
             raise ConfigError("this selector does not say how many tokens it was trained to keep", remedy="Give keep=…")
         asked = self.ask([question], None, seen.grids)
         with torch.no_grad():
             scores = self.scores(seen, asked)
-        kept = allocate(scores, keep)
+        kept = allocate(scores, budget.counts(scores, seen.present, [question]), seen.present)
         text = self.generate(seen, asked, kept)[0]
         indices = tuple(kept[0].nonzero().flatten().tolist())
         return Answer(text, indices, scores[0].view(seen.grids[0][0]).cpu().numpy())

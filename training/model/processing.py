@@ -5,8 +5,9 @@
      "keep": 4}
 
 `size` is the side in pixels of the square that every picture is scaled to, `visual_tokens` the N that this makes,
-`keep` the K that the selector was trained for. Tokenizer and chat template are the base's; `prompt` shows what they
-make of a question, for people and for code in other languages.
+`keep` the K that the selector was trained for, with `share` and `mass` beside it where the budget goes by them.
+Tokenizer and chat template are the base's; `prompt` shows what they make of a question, for people and for code in
+other languages.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.model.budget import Budget
 from training.model.files import PROCESSOR
 from training.model.prompts import template
 from training.model.registry import Base
@@ -31,7 +33,7 @@ class Processor:
     image_size: int
     visual_tokens: int
     max_seq_length: int
-    keep: int
+    budget: Budget
 
     def picture(self, picture: AnyPicture) -> NDArray[np.uint8]:
         """RGB, uint8 [image_size, image_size, 3]."""
@@ -51,8 +53,10 @@ class Processor:
                 "max_seq_length": self.max_seq_length,
                 "prompt": template(base),
             },
-            "keep": self.keep,
+            "keep": self.budget.keep,
         }
+        if self.budget.share or self.budget.mass:
+            held |= {"share": self.budget.share, "mass": self.budget.mass}
         (folder / PROCESSOR).write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
 
     @staticmethod
@@ -63,4 +67,5 @@ class Processor:
             return None
         held = json.loads(path.read_text(encoding="utf-8"))
         image, text = held["image"], held["text"]
-        return Processor(image["size"], image["visual_tokens"], text["max_seq_length"], held["keep"])
+        budget = Budget(held["keep"], held.get("share", 0.0), held.get("mass", 0.0))
+        return Processor(image["size"], image["visual_tokens"], text["max_seq_length"], budget)
