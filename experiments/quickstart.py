@@ -18,8 +18,8 @@ from arrcoc_core import (
 
 quickstart = Experiment(
     name="quickstart",
-    model=Model(base="tiny", revision="", freeze_base=True),
-    tokens=Tokens(keep=4),
+    model=Model(base="tiny", revision="", freeze_base=True, features="both", balance="learned"),
+    tokens=Tokens(keep=4, share=0.0, mass=0.0),
     data=Data(
         dataset="synthetic",
         split_train="train",
