@@ -48,12 +48,13 @@ DEFAULTS = Experiment(
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=1),
     hub=Hub(repo="", private=True, at_best=False),
-    compute=Local(device="auto", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
+    compute=Local(device="auto", gpus=1, shard_base="auto", max_parallel=1, max_preemptions=20, max_failures=3),
 )
 
 VERTEX_DEFAULTS: Mapping[str, object] = {
     "count": 1,
     "machines": 1,
+    "shard_base": "auto",
     "spot": True,
     "regions": (),
     "fallback": ("flex",),

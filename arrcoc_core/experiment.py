@@ -28,6 +28,7 @@ Balance = Literal["learned", "fixed"]
 GpuName = Literal["T4", "L4", "V100", "A100", "A100-80GB", "H100", "H100-MEGA", "H200", "B200"]
 Fallback = Literal["flex", "on-demand"]
 Device = Literal["auto", "cpu", "cuda"]
+ShardBase = Literal["auto", "always", "never"]
 
 Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -256,6 +257,9 @@ class Local(Value):
     gpus: Count = INHERIT
     """GPUs to use where the device is "cuda"."""
 
+    shard_base: ShardBase = INHERIT
+    """Whether the GPUs of a machine hold the base's layers together: "auto" where one cannot hold them alone."""
+
     max_parallel: Count = INHERIT
     """Runs of one sweep that train at the same time."""
 
@@ -272,6 +276,7 @@ class Local(Value):
             *,
             device: Device = ...,
             gpus: int = ...,
+            shard_base: ShardBase = ...,
             max_parallel: int = ...,
             max_preemptions: int = ...,
             max_failures: int = ...,
@@ -293,6 +298,9 @@ class Vertex(Value):
 
     machines: Annotated[int, Field(ge=1, le=64)] = INHERIT
     """Machines that train together, each with `count` GPUs."""
+
+    shard_base: ShardBase = INHERIT
+    """Whether the GPUs of a machine hold the base's layers together: "auto" where one cannot hold them alone."""
 
     spot: bool = INHERIT
     """Use spot capacity: cheaper, and the run is resumed after each preemption. False: on demand."""
@@ -329,6 +337,7 @@ class Vertex(Value):
             gpu: GpuName = ...,
             count: int = ...,
             machines: int = ...,
+            shard_base: ShardBase = ...,
             spot: bool = ...,
             regions: tuple[str, ...] = ...,
             fallback: tuple[Fallback, ...] = ...,

@@ -43,6 +43,7 @@ JOB_CORE = (
     "experiment",
     "explaining",
     "identity",
+    "memory",
     "references",
     "resolved",
     "stored",

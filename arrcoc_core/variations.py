@@ -23,7 +23,7 @@ from arrcoc_core.paths import check_path, with_paths
 from arrcoc_core.values import Site, here
 
 if TYPE_CHECKING:
-    from arrcoc_core.experiment import Balance, BaseName, Device, Features, GpuName
+    from arrcoc_core.experiment import Balance, BaseName, Device, Features, GpuName, ShardBase
 
     Grid = TypedDict(
         "Grid",
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
             "hub.at_best": Sequence[bool],
             "compute.device": Sequence[Device],
             "compute.gpus": Sequence[int],
+            "compute.shard_base": Sequence[ShardBase],
             "compute.max_parallel": Sequence[int],
             "compute.max_preemptions": Sequence[int],
             "compute.max_failures": Sequence[int],

@@ -45,7 +45,7 @@ quickstart = Experiment(
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=1),
     hub=Hub(repo="", private=True, at_best=False),
-    compute=Local(device="cpu", gpus=1, max_parallel=1, max_preemptions=20, max_failures=3),
+    compute=Local(device="cpu", gpus=1, shard_base="auto", max_parallel=1, max_preemptions=20, max_failures=3),
     tags=("start-here",),
     notes="Reads 4 of 64 visual tokens per picture.",
 )

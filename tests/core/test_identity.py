@@ -58,6 +58,8 @@ def _other(path: str) -> Experiment:
     """DEFAULTS with one value changed."""
     if path == "model.base":
         return with_path(DEFAULTS, path, "Qwen/Qwen3-VL-2B-Instruct", SITE)
+    if path == "compute.shard_base":
+        return with_path(DEFAULTS, path, "always", SITE)
     if path == "compute.device":
         return with_path(DEFAULTS, path, "cuda", SITE)
     if path == "hub.repo":
