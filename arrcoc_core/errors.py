@@ -100,6 +100,10 @@ class DeviceError(ConfigError):
     """The device asked for is not there."""
 
 
+class OutOfMemoryError(ConfigError):
+    """What the experiment asks for does not fit into the memory that is there."""
+
+
 class UnknownRunError(ConfigError):
     """No run has this id."""
 

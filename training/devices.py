@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from arrcoc_core.errors import DeviceError
-from arrcoc_core.experiment import Compute, Local, Vertex
+from arrcoc_core.experiment import Compute, Local, ShardBase, Vertex, WandbLaunch
 
 if TYPE_CHECKING:
     import torch
@@ -39,16 +39,26 @@ GPU_NAMES = {
 
 @dataclass(frozen=True)
 class World:
-    """This process among its fellows: `rank` of `size` in all, `local_rank` on this machine."""
+    """This process among its fellows: `rank` of `size` in all, `local_rank` on this one of `machines`."""
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    machines: int = 1
 
     @staticmethod
     def from_environment() -> World:
+        """Machines are told apart by LOCAL_WORLD_SIZE, ranks of each, where that is set and the same on all."""
         get = os.environ.get
-        return World(int(get("RANK", "0")), int(get("WORLD_SIZE", "1")), int(get("LOCAL_RANK", "0")))
+        size = int(get("WORLD_SIZE", "1"))
+        here = int(get("LOCAL_WORLD_SIZE") or size)
+        machines = size // here if size % here == 0 else size
+        return World(int(get("RANK", "0")), size, int(get("LOCAL_RANK", "0")), machines)
+
+    @property
+    def on_this_machine(self) -> int:
+        """Ranks of this machine."""
+        return self.size // self.machines
 
 
 def gpus_asked_for(compute: Compute) -> int:
@@ -56,6 +66,11 @@ def gpus_asked_for(compute: Compute) -> int:
     if isinstance(compute, Local):
         return compute.gpus if compute.device == "cuda" else 0
     return (compute if isinstance(compute, Vertex) else compute.vertex).count
+
+
+def shard_base_of(compute: Compute) -> ShardBase:
+    """Whether the ranks of a machine are to hold the base together."""
+    return (compute.vertex if isinstance(compute, WandbLaunch) else compute).shard_base
 
 
 def ranks_to_start(compute: Compute, world: World) -> int:
@@ -129,7 +144,7 @@ def _device_error(compute: Compute, message: str, remedy: str) -> DeviceError:
 
 def available_threads(world: World) -> int:
     """Processor cores this process may use, shared among the ranks."""
-    return max(1, len(os.sched_getaffinity(0)) // world.size)
+    return max(1, len(os.sched_getaffinity(0)) // world.on_this_machine)
 
 
 def make_repeatable(threads: int, device: torch.device) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from training.model.prompts import Asked
     from training.model.seeing import Seen
 
-CHUNK = 64  # questions per pass
+CHUNK = 64  # questions per pass, where memory is no question
 FIRST_LOOK = CHUNK
 RANDOM_SEED = 0
 KEPT, TOTAL = "tokens/kept", "tokens/total"  # visual tokens of a question, the mean over all
@@ -59,6 +59,7 @@ class Evaluator:
     """Evaluates on a fixed set of questions. With several ranks each takes its share, and all have to call `run`.
 
     `references`: the reference lines by metric name, once they are known; a resumed run gives them back.
+    `chunk`: questions per pass.
     """
 
     model: ArrCocQwen
@@ -69,6 +70,7 @@ class Evaluator:
     device: torch.device
     bf16: bool
     world: World
+    chunk: int = CHUNK
     references: dict[str, float] = field(default_factory=dict)
     _chunks: dict[int, _Chunk] = field(default_factory=dict)
     _chunk_bytes: int = 0
@@ -83,10 +85,13 @@ class Evaluator:
         sums: dict[str, float] = {}
         pictures: tuple[Picture, ...] = ()
         self.model.selector.eval()
-        for number in range(self.world.rank, -(-count // CHUNK), self.world.size):
+        chunks = -(-count // self.chunk)
+        for first in range(0, chunks, self.world.size):
+            # A rank for which none is left goes along with the others: a base that they share needs all of them.
+            number, is_ours = (first + self.world.rank) % chunks, first + self.world.rank < chunks
             chunk = self._chunk(number)
             if not self.references:
-                _add(sums, self._refer(number, chunk))
+                _add(sums, self._refer(number, chunk), is_ours)
             scores = self.model.scores(chunk.seen, chunk.asked)
             counts = self.budget.counts(scores, chunk.seen.present, chunk.batch.questions)
             kept = allocate(scores, counts, chunk.seen.present)
@@ -102,8 +107,9 @@ class Evaluator:
                     KEPT: counts,
                     TOTAL: chunk.seen.present.sum(1),
                 },
+                is_ours,
             )
-            if number == 0:
+            if number == 0 and is_ours:
                 pictures = tuple(self._draw(chunk, scores, kept, self.model.words(reading.guesses)))
         self.model.selector.train()
         shares = {name: total / count for name, total in _over_ranks(sums, self.world).items()}
@@ -123,7 +129,7 @@ class Evaluator:
         if number in self._chunks:
             return self._chunks[number]
         count = len(self.samples)
-        first, last = number * CHUNK, min((number + 1) * CHUNK, count)
+        first, last = number * self.chunk, min((number + 1) * self.chunk, count)
         batch = self.collate([self.samples.get(index) for index in range(first, last)])
         after = self.collate([self.samples.get(last % count)])
         with self._precision():
@@ -131,7 +137,7 @@ class Evaluator:
         asked = self.model.ask(batch.questions, batch.answers, seen.grids)
         others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grids)
         chunk = _Chunk(batch, seen, asked, others)
-        if self._chunk_bytes + seen.nbytes <= _CACHE_BYTES:
+        if _by_all(self._chunk_bytes + seen.nbytes <= _CACHE_BYTES, self.world):
             self._chunks[number] = chunk
             self._chunk_bytes += seen.nbytes
         return chunk
@@ -178,9 +184,20 @@ def read_of(values: Mapping[str, float]) -> str:
     return f"{round(values[KEPT], 1):g} of {round(values[TOTAL], 1):g}"
 
 
-def _add(sums: dict[str, float], more: dict[str, Tensor]) -> None:
-    for name, values in more.items():
+def _add(sums: dict[str, float], more: dict[str, Tensor], is_ours: bool) -> None:
+    for name, values in more.items() if is_ours else ():
         sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+
+
+def _by_all(mine: bool, world: World) -> bool:
+    """Whether it is so on every rank: they keep the same chunks, and so go through the same passes next time."""
+    if world.size == 1:
+        return mine
+    import torch.distributed as dist
+
+    votes = [False] * world.size
+    dist.all_gather_object(votes, mine)
+    return all(votes)
 
 
 def _over_ranks(sums: dict[str, float], world: World) -> dict[str, float]:

@@ -57,6 +57,7 @@ class Ranks:
         shared = {
             **(os.environ if environment is None else environment),
             "WORLD_SIZE": str(count * nodes.count),
+            "LOCAL_WORLD_SIZE": str(count),
             "MASTER_ADDR": nodes.address or "127.0.0.1",
             "MASTER_PORT": str(nodes.port or _free_port()),
             PARENT: str(os.getpid()),

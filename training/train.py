@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.encoding import encode
 from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
+from arrcoc_core.resolved import TINY
 from arrcoc_core.stored import load_experiment
 from training.checkpoints import Checkpoint, latest
 from training.cost import Cost
@@ -51,6 +52,7 @@ from training.devices import (
     leave_world,
     make_repeatable,
     ranks_to_start,
+    shard_base_of,
 )
 from training.foreground import foreground_run
 from training.gcs import open_store
@@ -65,6 +67,8 @@ from training.tracking import NoTracker, Row, Tracker
 
 if TYPE_CHECKING:
     import torch
+
+    from training.memory import Room
 
 LAST_ROWS_S = 6.0  # how long a stopped trainer waits for W&B to have every row; a machine may be about to go
 MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
@@ -101,11 +105,22 @@ def train_on_all_devices(directory: Path, stop: StopRequest, world: World) -> in
     count = ranks_to_start(load_experiment(directory).experiment.compute, world)
     if count > 1:
         return run_ranks([sys.executable, "-m", "training.train", str(directory)], count)
-    return train(directory, stop, world)
+    needs: list[Room] = []
+    try:
+        return train(directory, stop, world, needs)
+    except (RuntimeError, MemoryError, OSError) as error:
+        from training.memory import is_out_of_memory
+
+        if needs and is_out_of_memory(error):
+            raise needs[0].error(error) from error
+        raise
 
 
-def train(directory: Path, stop: StopRequest, world: World) -> int:
-    """The whole training of a run's directory, from its last checkpoint on. Returns the exit code."""
+def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -> int:
+    """The whole training of a run's directory, from its last checkpoint on. Returns the exit code.
+
+    `needs`: gets what is known of the memory that it takes, for whoever has to explain that there is too little.
+    """
     story = Story(directory, silent=world.rank > 0)
     story.progress("starting")
     resolved = load_experiment(directory)
@@ -144,25 +159,43 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
 
     # What: the frozen base with a new selector in front of it.
     story.progress("loading model")
+    from training.memory import Room
     from training.model.arrcoc_qwen import ArrCocQwen
     from training.model.budget import Budget
     from training.model.objective import distillation_loss
     from training.model.processing import Processor
-    from training.model.registry import parameters_hash, pin_base
+    from training.model.registry import find_folder, parameters_hash, pin_base, visual_tokens
+    from training.sharding import held_bytes, load_shared, wants_sharding
 
     name = experiment.model.base
     keep_to = saved.state.get("base_revision", "") if saved else experiment.model.revision
     pinned = agreed(lambda: pin_base(name, keep_to), world)
     stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
-    model = ArrCocQwen.from_base(
-        name,
-        pinned,
-        seed=training.seed,
-        features=experiment.model.features,
-        balance=experiment.model.balance,
-        device=device,
-        dtype=stored_precision,
-    )
+    room = Room.of(experiment, find_folder(name, pinned), visual_tokens(name, data.image_size), device)
+    needs.append(room)
+    shard = shard_base_of(experiment.compute)
+    shared, why = wants_sharding(shard, world, room.needed, room.usable if device.type == "cuda" else None)
+
+    def load(to: torch.device) -> ArrCocQwen:
+        return ArrCocQwen.from_base(
+            name,
+            pinned,
+            seed=training.seed,
+            features=experiment.model.features,
+            balance=experiment.model.balance,
+            device=to,
+            dtype=stored_precision,
+        )
+
+    if why:
+        story.say(why)
+    if shared:
+        room.shares = world.on_this_machine
+        model = load_shared(lambda: load(torch.device("cpu")), world, device)
+        held, all_bytes = held_bytes(model.base.model)
+        story.say(f"this rank holds {held / 1e6:,.1f} of the base's {all_bytes / 1e6:,.1f} MB")
+    else:
+        model = load(device)
     base_hash = parameters_hash(model.base.model)
     if saved and saved.state["base"] != base_hash:
         raise CheckpointError(
@@ -203,6 +236,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
     evaluator = Evaluator(
         model, held_out, collate, budget, experiment.evaluation.pictures, device, training.bf16, world
     )
+    if name != TINY:  # what fits in training is to fit here, too
+        evaluator.chunk = min(evaluator.chunk, training.batch_size)
     keep, all_tokens = experiment.tokens.keep, evaluator.tokens_per_picture()
     if keep > all_tokens and not budget.share:
         raise ConfigError(
@@ -265,6 +300,8 @@ def train(directory: Path, stop: StopRequest, world: World) -> int:
             }
             tensors = {"adamw": optimizer.state_dict(), "schedule": scheduler.state_dict()}
             saver.save(Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save()))
+
+    room.settle(model.base.model, device)
 
     # From where: the last checkpoint, or step 0 with the reference lines.
     if saved:

@@ -15,10 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from arrcoc_core.metrics import open_metrics
-from training.ranks import run_ranks
 from training.train import rate
 
 Start = Callable[..., Any]
@@ -198,18 +196,6 @@ def test_workers_and_recomputation_do_not_change_the_result(
     trainer = start_trainer(run)
     assert trainer.wait() == 0, trainer.said
     assert selector_bytes(run) == selector_bytes(whole_run)
-
-
-def test_two_ranks_share_the_work(whole_run: Path, make_run: MakeRun, pytestconfig: pytest.Config, monkeypatch) -> None:
-    run = make_run()
-    monkeypatch.chdir(pytestconfig.rootpath)
-    assert run_ranks([sys.executable, "-m", "training.train", str(run)], 2) == 0
-    alone, shared = (load_file(r / "result" / "selector.safetensors") for r in (whole_run, run))
-    for name, tensor in alone.items():
-        torch.testing.assert_close(shared[name], tensor, rtol=1e-3, atol=1e-4)
-    one, two = (comparable_rows(r)[-1] for r in (whole_run, run))
-    assert two["eval/accuracy_full"] == one["eval/accuracy_full"]
-    assert two["train/loss"] == pytest.approx(one["train/loss"], rel=1e-2)
 
 
 @pytest.mark.long

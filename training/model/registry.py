@@ -32,6 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from arrcoc_core.errors import ConfigError
 from training.model import attention
+from training.sharding import whole
 
 TINY = "tiny"
 TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "base"
@@ -161,11 +162,14 @@ def visual_tokens(name: str, image_size: int) -> int:
 
 
 def parameters_hash(module: nn.Module) -> str:
-    """SHA-256 in hex over names, types, shapes and bytes of all parameters and buffers: equal means bitwise equal."""
+    """SHA-256 in hex over names, types, shapes and bytes of all parameters and buffers: equal means bitwise equal.
+
+    Of a base that several ranks share it is the hash of the whole, and all of them have to ask for it.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(whole(tensor.detach()).cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
