@@ -134,11 +134,12 @@ class Room:
         fit = self.fit()
         recompute = train.gradient_checkpointing
         each = self._at_least(recompute)
+        said = str(failure).partition("\n")[0][:200] or type(failure).__name__
         message = (
             f"out of memory: {train.batch_size} question{'s' if train.batch_size > 1 else ''} a pass, about pictures "
             f"of {self.visual:,} visual tokens, take about {train.batch_size * each / GB:.2f} GB beside "
             f"{self.weights / GB:.2f} GB for the base and all else, and {self.device} has {self.usable / GB:.2f} GB "
-            f"({str(failure).splitlines()[0][:200]})"
+            f"({said})"
         )
         return OutOfMemoryError(message, remedy=self._remedy(fit))
 
