@@ -28,10 +28,16 @@ DEFAULTS = Experiment(
         split_train="train",
         split_val="validation",
         max_train_samples=9600,
+        streaming=False,
+        bad_pictures="error",
         image_size=64,
+        resize="square",
+        min_pixels=0,
+        prompt="{question}",
         max_seq_length=64,
         num_workers=0,
         prefetch_factor=2,
+        feature_cache_gb=0.0,
     ),
     train=Train(
         learning_rate=2e-3,
@@ -73,6 +79,11 @@ ABSENT: Mapping[str, object] = {
     "model.balance": "learned",
     "tokens.share": 0.0,
     "tokens.mass": 0.0,
+    "data.streaming": False,
+    "data.bad_pictures": "error",
+    "data.resize": "square",
+    "data.min_pixels": 0,
+    "data.prompt": "{question}",
 }
 """Path of each identity field that came after the first version -> the value that behaves as before it existed.
 

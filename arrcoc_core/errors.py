@@ -76,6 +76,10 @@ class SettingsError(ConfigError):
         self.key = key
 
 
+class DataError(ConfigError):
+    """A row of a data set cannot be used: its picture is missing or damaged, or nobody answered."""
+
+
 class NoProjectError(ConfigError):
     """Neither the working directory nor one above it is an arrcoc project."""
 

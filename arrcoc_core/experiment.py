@@ -27,6 +27,8 @@ Features = Literal["both", "texture", "vision"]
 Balance = Literal["learned", "fixed"]
 GpuName = Literal["T4", "L4", "V100", "A100", "A100-80GB", "H100", "H100-MEGA", "H200", "B200"]
 Fallback = Literal["flex", "on-demand"]
+Resize = Literal["square", "dynamic"]
+BadPictures = Literal["error", "skip"]
 Device = Literal["auto", "cpu", "cuda"]
 ShardBase = Literal["auto", "always", "never"]
 
@@ -34,6 +36,7 @@ Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
+Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$", max_length=2000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/,+=-]*$", max_length=120)]
 Revision = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._/-]*)?$", max_length=120)]
 Repo = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)?$", max_length=120)]
@@ -94,7 +97,8 @@ class Data(Value):
     """Pictures, questions and answers."""
 
     dataset: Text = INHERIT
-    """"synthetic" (made from the seed, no download) or a data set on the Hub, such as "HuggingFaceM4/VQAv2"."""
+    """"synthetic" (made from the seed, no download), a data set on the Hub ("owner/name", "owner/name@revision"), or
+    the whole path of a folder or of a file of records on this machine (docs/data.md)."""
 
     split_train: Text = INHERIT
     """Name of the split to train on."""
@@ -105,8 +109,24 @@ class Data(Value):
     max_train_samples: Whole = INHERIT
     """Questions per epoch; 0 = all there are."""
 
+    streaming: bool = INHERIT
+    """Read a data set of the Hub while training instead of downloading it first; shuffled within windows of rows."""
+
+    bad_pictures: BadPictures = INHERIT
+    """What a picture that is missing or damaged does: "error" ends the run; "skip" asks a neighbouring question."""
+
     image_size: Annotated[int, Field(ge=16, le=4096)] = INHERIT
-    """Side of the square every picture is scaled to, in pixels."""
+    """Side of the square every picture is scaled to, in pixels; where `resize` is "dynamic", of the largest area."""
+
+    resize: Resize = INHERIT
+    """"square" scales to `image_size` both ways; "dynamic" keeps the aspect ratio, with `image_size` squared pixels at
+    most, both sides multiples of a visual token's side, so that N differs from picture to picture."""
+
+    min_pixels: Annotated[int, Field(ge=0, le=4096 * 4096)] = INHERIT
+    """Where `resize` is "dynamic": smaller pictures are scaled up to this many pixels; 0 = one visual token's."""
+
+    prompt: Prompt = INHERIT
+    """What the language model is asked: any text around "{question}"."""
 
     max_seq_length: Annotated[int, Field(ge=8)] = INHERIT
     """Longest question with its answer, in text tokens; longer ones are cut."""
@@ -117,6 +137,10 @@ class Data(Value):
     prefetch_factor: Count = INHERIT
     """Batches each worker prepares ahead. Does not change the result."""
 
+    feature_cache_gb: Annotated[float, Field(ge=0)] = INHERIT
+    """Gigabytes of disk for what the frozen vision encoder made of pictures, kept between epochs; 0 = none. Does not
+    change the result."""
+
     if TYPE_CHECKING:
 
         def but(
@@ -126,10 +150,16 @@ class Data(Value):
             split_train: str = ...,
             split_val: str = ...,
             max_train_samples: int = ...,
+            streaming: bool = ...,
+            bad_pictures: BadPictures = ...,
             image_size: int = ...,
+            resize: Resize = ...,
+            min_pixels: int = ...,
+            prompt: str = ...,
             max_seq_length: int = ...,
             num_workers: int = ...,
             prefetch_factor: int = ...,
+            feature_cache_gb: float = ...,
         ) -> "Data": ...
 
 

@@ -1,6 +1,6 @@
 """The two hashes that say whether something already ran: of the config, and of the code.
 
-**Config fingerprint**: what changes the result, that is `model`, `tokens`, `data` (without its workers), `train` and
+**Config fingerprint**: what changes the result, that is `model`, `tokens`, `data` (without its workers and cache), `train` and
 `evaluation`, as canonical JSON, SHA-256, 12 hex digits. Name, compute, checkpoints, logging, hub, tags and notes are
 placement and do not count. A field that was added later is left out where it holds its `ABSENT` value.
 
@@ -19,7 +19,7 @@ from arrcoc_core.experiment import SECTIONS, Experiment
 from arrcoc_core.values import field_names
 
 IDENTITY_SECTIONS = ("model", "tokens", "data", "train", "evaluation")
-PLACEMENT_FIELDS = frozenset({"data.num_workers", "data.prefetch_factor"})
+PLACEMENT_FIELDS = frozenset({"data.num_workers", "data.prefetch_factor", "data.feature_cache_gb"})
 
 _IDENTITY_FIELDS = tuple(
     (section, tuple((f"{section}.{name}", name) for name in field_names(SECTIONS[section])))

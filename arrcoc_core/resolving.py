@@ -243,6 +243,16 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             if split not in SYNTHETIC_SPLITS:
                 message = f"{path} = {split!r}: the synthetic set has no such split."
                 raise _contradiction(experiment, path, message, 'It has "train" and "validation".', sources)
+        if data.streaming:
+            message = "data.streaming = True: the synthetic set is made on the spot."
+            remedy = "Leave it out, or take a data set of the Hub."
+            raise _contradiction(experiment, "data.streaming", message, remedy, sources)
+    if data.min_pixels and data.resize == "square":
+        message = f'data.min_pixels = {data.min_pixels} has no meaning where data.resize is "square".'
+        raise _contradiction(experiment, "data.min_pixels", message, 'Set data.resize="dynamic", or leave it out.', sources)
+    if data.min_pixels > size**2:
+        message = f"data.min_pixels = {data.min_pixels} is more than the most, data.image_size squared: {size**2}."
+        raise _contradiction(experiment, "data.min_pixels", message, "Lower it, or raise data.image_size.", sources)
     if base == TINY and experiment.model.revision:
         raise _contradiction(
             experiment,

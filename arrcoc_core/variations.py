@@ -23,7 +23,16 @@ from arrcoc_core.paths import check_path, with_paths
 from arrcoc_core.values import Site, here
 
 if TYPE_CHECKING:
-    from arrcoc_core.experiment import Balance, BaseName, Device, Features, GpuName, ShardBase
+    from arrcoc_core.experiment import (
+        BadPictures,
+        Balance,
+        BaseName,
+        Device,
+        Features,
+        GpuName,
+        Resize,
+        ShardBase,
+    )
 
     Grid = TypedDict(
         "Grid",
@@ -39,10 +48,16 @@ if TYPE_CHECKING:
             "data.split_train": Sequence[str],
             "data.split_val": Sequence[str],
             "data.max_train_samples": Sequence[int],
+            "data.streaming": Sequence[bool],
+            "data.bad_pictures": Sequence[BadPictures],
             "data.image_size": Sequence[int],
+            "data.resize": Sequence[Resize],
+            "data.min_pixels": Sequence[int],
+            "data.prompt": Sequence[str],
             "data.max_seq_length": Sequence[int],
             "data.num_workers": Sequence[int],
             "data.prefetch_factor": Sequence[int],
+            "data.feature_cache_gb": Sequence[float],
             "train.learning_rate": Sequence[float],
             "train.weight_decay": Sequence[float],
             "train.warmup_ratio": Sequence[float],

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arrcoc_core.errors import ArrcocError
 from training.devices import World
 from training.samples import Sample, Samples
-from training.shaping import cut
+from training.shaping import asked, cut
 from training.signals import ignore_in_worker
 
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ class Collate:
     """Samples to a batch; text is cut so that question and answer have at most `max_seq_length` tokens together.
 
     The question is cut at its end, and the answer only where it leaves no room for one token of the question.
+    `prompt` is put around the question afterwards.
     """
 
     tokenizer: PreTrainedTokenizerBase
     max_seq_length: int
+    prompt: str = "{question}"
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         texts = [self._fit(sample.question, sample.answer) for sample in samples]
@@ -74,20 +77,22 @@ class Collate:
     def _fit(self, question: str, answer: str) -> tuple[str, str]:
         answer, used = cut(self.tokenizer, answer, self.max_seq_length - 1)
         question, _ = cut(self.tokenizer, question, self.max_seq_length - used)
-        return question, answer
+        return asked(self.prompt, question), answer
 
 
 @dataclass(frozen=True)
 class Order:
     """Which samples each optimizer step sees: a new permutation in each epoch, filled up at its end from its start.
 
-    What is permuted are runs of `together` samples, so that a picture with several questions is looked at once.
+    What is permuted are runs of `together` samples, so that a picture with several questions is looked at once. With
+    a `window` samples stay within theirs, and windows follow each other, as a stream needs it.
     """
 
     count: int
     per_step: int
     seed: int
     together: int = 1
+    window: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,13 +102,16 @@ class Order:
         """(epoch, index) of each sample of step `step`, counted from 0."""
         epoch, k = divmod(step, self.steps_per_epoch)
         places = (k * self.per_step + np.arange(self.per_step)) % self.count
-        order = _permutation(self.count, self.together, self.seed, epoch)
+        order = _permutation(self.count, self.together, self.window, self.seed, epoch)
         return [(epoch, index) for index in order[places].tolist()]
 
 
 @lru_cache(maxsize=2)
-def _permutation(count: int, together: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    runs = np.random.default_rng((seed, epoch)).permutation(-(-count // together))
+def _permutation(count: int, together: int, window: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng((seed, epoch))
+    if window:
+        return np.lexsort((rng.random(count), np.arange(count) // window))
+    runs = rng.permutation(-(-count // together))
     order = (runs[:, None] * together + np.arange(together)).ravel()
     return order[order < count]
 
@@ -137,31 +145,58 @@ class Forwards:
 def load_batches(
     samples: Samples, forwards: Forwards, collate: Callable[[Sequence[Sample]], T], *, workers: int, prefetch: int
 ) -> Iterator[T]:
-    """One collated batch for each forward pass, prepared `prefetch` ahead in each of `workers` processes."""
+    """One collated batch for each forward pass, prepared `prefetch` ahead in each of `workers` processes.
+
+    Raises what a sample raised, as it was raised, when its batch is due.
+    """
     import torch
     from torch.utils.data import DataLoader
 
     loader: DataLoader[Any] = DataLoader(
         _Keyed(samples),  # type: ignore[arg-type]
         batch_sampler=forwards,  # type: ignore[arg-type]
-        collate_fn=collate,
+        collate_fn=_Whole(collate),
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
         worker_init_fn=ignore_in_worker,
         generator=torch.Generator(),  # its own, so that loading leaves the global noise alone
     )
-    return iter(loader)
+    for batch in loader:
+        if isinstance(batch, ArrcocError):
+            raise batch
+        yield batch
 
 
 @dataclass(frozen=True)
 class _Keyed:
-    """Samples by (epoch, index), as the loader asks for them."""
+    """Samples by (epoch, index), as the loader asks for them.
+
+    An error is handed on as a value: the loader would make one text of it and its traceback in a worker.
+    """
 
     samples: Samples
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
+    def __getitem__(self, key: tuple[int, int]) -> Sample | ArrcocError:
         epoch, index = key
-        return self.samples.get(index, draw=epoch)
+        try:
+            return self.samples.get(index, draw=epoch)
+        except ArrcocError as error:
+            return error
+
+
+@dataclass(frozen=True)
+class _Whole(Generic[T]):
+    """A batch of samples, or the first error among them."""
+
+    collate: Callable[[Sequence[Sample]], T]
+
+    def __call__(self, samples: Sequence[Sample | ArrcocError]) -> T | ArrcocError:
+        whole = []
+        for sample in samples:
+            if isinstance(sample, ArrcocError):
+                return sample
+            whole.append(sample)
+        return self.collate(whole)

@@ -6,31 +6,32 @@
   of pictures that never meet, nor those the base was trained on. The pictures of a set are the same for every
   experiment. In training four questions in a row are about one picture, and change with the epoch; in validation there
   is one question about each picture, always the same.
-- a data set of the Hub, or a folder on this machine in the same layout, with the columns `image`, `question` and one of
-  `multiple_choice_answer`, `answer`, `answers` (texts, or records with a text under `answer`). It is pinned: the
+- a data set of the Hub, or a folder in its layout (`training/hub_rows.py`), downloaded or streamed. It is pinned: the
   newest commit, or that of `name@revision`, is looked up once and kept for the whole run.
-  Code of a data set is never run.
+- VQAv2 in its own format, or records in JSON (`training/file_rows.py`).
 
-Pictures are scaled to a square of `image_size` pixels.
+Which columns a row has to have is in `training/rows.py`, how pictures are scaled in `training/shaping.py`. Code of a
+data set is never run.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
-from arrcoc_core.resolved import SYNTHETIC_SAMPLES
+from arrcoc_core.resolved import SYNTHETIC, SYNTHETIC_SAMPLES
+from training.file_rows import open_files
+from training.hub_rows import HubRows, StreamedRows
+from training.rows import RowSamples
 from training.samples import Sample, Samples
-from training.shaping import resized
+from training.shaping import Sizing
 
 if TYPE_CHECKING:
     from training.tiny.synthetic import Picture as SyntheticPicture
@@ -42,13 +43,18 @@ SYNTHETIC_SEED = 0  # of the pictures and validation questions; the experiment's
 
 
 def pin(dataset: str) -> str:
-    """The data set with the commit that a run stays with: `name@commit`. Synthetic sets and folders as they are.
+    """The data set with the commit that a run stays with: `name@commit`. Synthetic sets and local ones as they are.
 
     A branch or a tag behind the @ is looked up, too: it may name something else tomorrow. A commit is not.
     """
     name, _, revision = dataset.partition("@")
-    if dataset == "synthetic" or Path(dataset).is_dir() or _COMMIT.fullmatch(revision):
+    if dataset == SYNTHETIC or Path(dataset).exists() or _COMMIT.fullmatch(revision):
         return dataset
+    if Path(dataset).is_absolute():
+        raise ConfigError(
+            f"the data set {dataset} is not on this machine",
+            remedy="Check the path; a job in the cloud sees no folder of yours: take a data set of the Hub there.",
+        )
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, HTTPError
 
@@ -58,13 +64,15 @@ def pin(dataset: str) -> str:
     except (OSError, HTTPError, HFValidationError) as error:
         raise ConfigError(
             f"cannot look up the data set {dataset!r}: {error}",
-            remedy='Check the name and the connection, or pin it yourself as "name@COMMIT" to use a downloaded copy.',
+            remedy='Check the name and the connection, or pin it yourself as "name@COMMIT" to use a downloaded copy. '
+            "A local one is given by its whole path.",
         ) from error
 
 
-def open_samples(data: Data, dataset: str, count_val: int) -> tuple[Samples, Samples]:
+def open_samples(data: Data, dataset: str, count_val: int, token_side: int = 1) -> tuple[Samples, Samples]:
     """Training and validation set. `dataset` is the pinned name; `count_val` the most questions to validate on.
 
+    `token_side`: pixels a side of one visual token of the base, which both sides of a picture are multiples of.
     Raises ConfigError when the set, a split or a column is not there.
     """
     if data.split_train == data.split_val:
@@ -72,31 +80,45 @@ def open_samples(data: Data, dataset: str, count_val: int) -> tuple[Samples, Sam
             f"data.split_train and data.split_val are both {data.split_train!r}",
             remedy="Evaluate on questions that training does not see: choose another split.",
         )
-    sizes = data.max_train_samples, count_val
-    if dataset == "synthetic":
+    sizing = Sizing(data.resize, data.image_size, data.min_pixels, token_side)
+    if dataset == SYNTHETIC:
         train_count = data.max_train_samples or SYNTHETIC_SAMPLES
         return (
-            Synthetic(data.split_train, train_count, data.image_size, together=4),
-            Synthetic(data.split_val, count_val, data.image_size, together=1),
+            Synthetic(data.split_train, train_count, sizing, together=4),
+            Synthetic(data.split_val, count_val, sizing, together=1),
         )
     train, validation = (
-        HubSamples(dataset, split, count, data.image_size)
-        for split, count in zip((data.split_train, data.split_val), sizes, strict=True)
+        _open(data, dataset, split, count, sizing)
+        for split, count in ((data.split_train, data.max_train_samples), (data.split_val, count_val))
     )
     return train, validation
+
+
+def _open(data: Data, dataset: str, split: Split, count: int, sizing: Sizing) -> RowSamples:
+    rows = open_files(dataset, split, count)
+    if rows is None:
+        rows = (StreamedRows if data.streaming else HubRows)(dataset, split, count)
+    elif data.streaming:
+        raise ConfigError(
+            f"data.streaming is for data sets of the Hub, and {dataset} is on this machine",
+            remedy="Set data.streaming=False: its pictures are read one by one as they are needed anyway.",
+        )
+    return RowSamples(rows, sizing, data.bad_pictures)
 
 
 class Synthetic:
     """Made when asked for, about half a millisecond each. Without `together` the question never changes."""
 
-    def __init__(self, split: Split, count: int, image_size: int, *, together: int) -> None:
+    window = 0
+
+    def __init__(self, split: Split, count: int, sizing: Sizing, *, together: int) -> None:
         if split not in ("train", "validation"):
             raise ConfigError(
                 f"the synthetic set has no split {split!r}",
                 remedy='Use "train" and "validation".',
             )
         self.together = together
-        self._split, self._count, self._image_size = split, count, image_size
+        self._split, self._count, self._sizing = split, count, sizing
 
     def __len__(self) -> int:
         return self._count
@@ -108,9 +130,7 @@ class Synthetic:
         shown = _synthetic_picture(self._split, number)
         seed = (SYNTHETIC_SEED, number, draw if self.together > 1 else 0)
         asked = synthetic.questions(shown.things)[np.random.default_rng(seed).permutation(synthetic.QUESTIONS)[k]]
-        return Sample(
-            (resized(shown.pixels, self._image_size),), (number,), asked.text, asked.answer, question_type=asked.kind
-        )
+        return Sample((self._sizing(shown.pixels),), (number,), asked.text, asked.answer, question_type=asked.kind)
 
 
 @lru_cache(maxsize=4)
@@ -119,68 +139,3 @@ def _synthetic_picture(split: Split, number: int) -> SyntheticPicture:
     from training.tiny import synthetic
 
     return synthetic.picture(split, SYNTHETIC_SEED, number)  # type: ignore[arg-type]
-
-
-class HubSamples:
-    """A map-style set of the `datasets` library; pictures are decoded when asked for."""
-
-    together = 1
-
-    def __init__(self, dataset: str, split: Split, count: int, image_size: int) -> None:
-        """`count`: the first so many questions; 0 = all."""
-        import datasets
-
-        name, _, revision = dataset.partition("@") if not Path(dataset).is_dir() else (dataset, "", "")
-        try:
-            rows = datasets.load_dataset(
-                name, split=split, revision=revision or None, cache_dir=_cache_of(name), trust_remote_code=False
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ConfigError(
-                f"cannot open split {split!r} of the data set {dataset!r}: {error}",
-                remedy="Check the name, the split and the connection. A data set that needs its own code is not "
-                'supported; its converted copy often is: "name@refs/convert/parquet".',
-            ) from error
-        missing = {"image", "question"} - set(rows.column_names)
-        self._answer = next((c for c in ("multiple_choice_answer", "answer", "answers") if c in rows.column_names), "")
-        if missing or not self._answer:
-            raise ConfigError(
-                f"the data set {dataset!r} has the columns {', '.join(rows.column_names)}",
-                remedy="Needed are image, question, and one of multiple_choice_answer, answer, answers.",
-            )
-        self._rows = rows.select(range(min(count, len(rows)))) if count else rows
-        self._image_size = image_size
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def get(self, index: int, draw: int = 0) -> Sample:
-        row = self._rows[index]
-        picture = np.asarray(row["image"].convert("RGB"), dtype=np.uint8)
-        return Sample((resized(picture, self._image_size),), (index,), row["question"], _one_answer(row[self._answer]))
-
-
-def _cache_of(name: str) -> str | None:
-    """Where the prepared copy of a folder is kept: apart for each state of its files. None: where `datasets` keeps it.
-
-    The library itself knows a folder by its name alone, and would go on with the old rows after an edit.
-    """
-    import datasets
-
-    if not Path(name).is_dir():
-        return None
-    folder = Path(name).resolve()
-    state = [str(folder)]
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        facts = path.stat()
-        state.append(f"{path.relative_to(folder)} {facts.st_size} {facts.st_mtime_ns}")
-    digest = hashlib.sha256("\n".join(state).encode()).hexdigest()
-    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"folder-{digest[:16]}")
-
-
-def _one_answer(held: Any) -> str:
-    """The answer to learn: of several, the one most people gave (the first of them at a tie)."""
-    if isinstance(held, str):
-        return held
-    texts = [answer["answer"] if isinstance(answer, dict) else str(answer) for answer in held]
-    return Counter(texts).most_common(1)[0][0]

@@ -32,9 +32,14 @@ class Sample:
 
 
 class Samples(Protocol):
-    """A set of questions, `together` of which follow each other about the same picture."""
+    """A set of questions, `together` of which follow each other about the same picture.
+
+    `window`: that many in a row are at hand at a time, so that the order has to go from one such window to the next;
+    0 = all are.
+    """
 
     together: int
+    window: int
 
     def __len__(self) -> int: ...
 

@@ -51,6 +51,7 @@ OTHER: dict[type, Callable[[object], object]] = {
     str: lambda old: f"{old}x",
     tuple: lambda old: (*old, "x"),  # type: ignore[misc]
 }
+OTHER_CHOICE = {"data.resize": "dynamic", "data.bad_pictures": "skip"}
 SITE = Site("set", "", 0)
 
 
@@ -62,6 +63,8 @@ def _other(path: str) -> Experiment:
         return with_path(DEFAULTS, path, "always", SITE)
     if path == "compute.device":
         return with_path(DEFAULTS, path, "cuda", SITE)
+    if path in OTHER_CHOICE:
+        return with_path(DEFAULTS, path, OTHER_CHOICE[path], SITE)
     if path == "hub.repo":
         return with_path(DEFAULTS, path, "me/arr-coc", SITE)
     others = {"model.features": "vision", "model.balance": "fixed", "tokens.share": 0.125, "tokens.mass": 0.9}
