@@ -1,8 +1,8 @@
 """The two hashes that say whether something already ran: of the config, and of the code.
 
-**Config fingerprint**: what changes the result, that is `model`, `tokens`, `data` (without its workers and cache), `train` and
-`evaluation`, as canonical JSON, SHA-256, 12 hex digits. Name, compute, checkpoints, logging, hub, tags and notes are
-placement and do not count. A field that was added later is left out where it holds its `ABSENT` value.
+**Config fingerprint**: what changes the result, that is `model`, `tokens`, `data` (without its workers and cache),
+`train` and `evaluation`, as canonical JSON, SHA-256, 12 hex digits. Name, compute, checkpoints, logging, hub, tags and
+notes are placement and do not count. A field that was added later is left out where it holds its `ABSENT` value.
 
 **Code hash**: names and contents of `job_files()`, committed or not. The same list makes the snapshot an attempt runs
 from, the "code changed" badge and, in the cloud, the image.

@@ -249,7 +249,9 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             raise _contradiction(experiment, "data.streaming", message, remedy, sources)
     if data.min_pixels and data.resize == "square":
         message = f'data.min_pixels = {data.min_pixels} has no meaning where data.resize is "square".'
-        raise _contradiction(experiment, "data.min_pixels", message, 'Set data.resize="dynamic", or leave it out.', sources)
+        raise _contradiction(
+            experiment, "data.min_pixels", message, 'Set data.resize="dynamic", or leave it out.', sources
+        )
     if data.min_pixels > size**2:
         message = f"data.min_pixels = {data.min_pixels} is more than the most, data.image_size squared: {size**2}."
         raise _contradiction(experiment, "data.min_pixels", message, "Lower it, or raise data.image_size.", sources)

@@ -161,8 +161,13 @@ def load_batches(
         worker_init_fn=ignore_in_worker,
         generator=torch.Generator(),  # its own, so that loading leaves the global noise alone
     )
-    for batch in loader:
+    return _raised(iter(loader))  # which starts the processes
+
+
+def _raised(batches: Iterator[T | ArrcocError]) -> Iterator[T]:
+    for batch in batches:
         if isinstance(batch, ArrcocError):
+            del batches  # the error's traceback holds this frame, which must not hold the loader's processes
             raise batch
         yield batch
 

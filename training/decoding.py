@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from arrcoc_core.errors import DataError
 
 _REMEDY = (
-    'Repair or replace the file and start again: the run goes on from its last checkpoint. With data.bad_pictures="skip" '
-    "a new run asks a neighbouring question instead."
+    "Repair or replace the file and start again: the run goes on from its last checkpoint. With "
+    'data.bad_pictures="skip" a new run asks a neighbouring question instead.'
 )
 _ORIENTATION = 0x0112  # EXIF tag
 

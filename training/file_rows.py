@@ -145,7 +145,9 @@ def _one(place: Path, pattern: str, title: str) -> Path:
         f"{title}: there {'is no file' if not found else 'are several files'} {pattern}"
         + (f": {', '.join(map(str, found))}" if found else ""),
         remedy='The splits with answers are "train" (train2014) and "validation" (val2014); unpack questions and '
-        "annotations of both there." if not found else "Leave one of them there.",
+        "annotations of both there."
+        if not found
+        else "Leave one of them there.",
     )
 
 

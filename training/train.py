@@ -164,7 +164,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.model.budget import Budget
     from training.model.objective import distillation_loss
     from training.model.processing import Processor
-    from training.model.registry import find_folder, parameters_hash, pin_base, visual_tokens
+    from training.model.registry import find_folder, parameters_hash, pin_base, token_side, visual_tokens
     from training.sharding import held_bytes, load_shared, wants_sharding
 
     name = experiment.model.base
@@ -215,18 +215,19 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.data import open_samples, pin
     from training.evaluation import KEPT, TOTAL, Evaluator, read_of
     from training.pace import Pace
+    from training.shaping import Sizing
 
     dataset = saved.state["dataset"] if saved else agreed(lambda: pin(data.dataset), world)
-    samples, held_out = open_samples(data, dataset, experiment.evaluation.samples)
+    samples, held_out = open_samples(data, dataset, experiment.evaluation.samples, token_side(name))
     per_step = training.batch_size * training.gradient_accumulation_steps
     if per_step % world.size:
         raise ConfigError(
             f"{per_step} questions per optimizer step cannot be shared out evenly among {world.size} devices",
             remedy="Make train.batch_size x train.gradient_accumulation_steps a multiple of the number of devices.",
         )
-    order = Order(len(samples), per_step, training.seed, samples.together)
+    order = Order(len(samples), per_step, training.seed, samples.together, samples.window)
     total = story.total_steps = order.steps_per_epoch * training.epochs
-    collate = Collate(model.base.tokenizer, data.max_seq_length)
+    collate = Collate(model.base.tokenizer, data.max_seq_length, data.prompt)
     story.say(
         f"data {dataset}: {len(samples):,} questions to train on ({data.split_train}), {len(held_out):,} held out "
         f"({data.split_val}); {total:,} steps of {per_step} questions"
@@ -246,7 +247,8 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             remedy="Keep fewer tokens or raise data.image_size.",
         )
     tokens: dict[str, float] = {}  # as at the last evaluation
-    model.processor = Processor(data.image_size, all_tokens, data.max_seq_length, budget)
+    sizing = Sizing(data.resize, data.image_size, data.min_pixels, token_side(name))
+    model.processor = Processor(sizing, all_tokens, data.max_seq_length, budget, data.prompt)
     results = Results(run_id, resolved, model, saved, total_steps=total, dataset=dataset, base_sha256=base_hash)
     publisher = Publisher(directory, experiment.hub, story.say, first=world.rank == 0)
 

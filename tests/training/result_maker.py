@@ -17,6 +17,7 @@ from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.budget import Budget
 from training.model.processing import Processor
 from training.results import Results
+from training.shaping import Sizing
 from training.tracking import Picture, Row
 
 SUMMARY = {
@@ -44,7 +45,7 @@ def make_result(runs: Path, *assignments: str, run_id: str = RUN, seed: int = 0,
     values = {**SUMMARY, **summary}
     (run / "summary.json").write_text(json.dumps(values))
     model = ArrCocQwen.from_base("tiny", seed=seed)
-    model.processor = Processor(image_size=64, visual_tokens=64, max_seq_length=64, budget=Budget(4))
+    model.processor = Processor(Sizing("square", 64), visual_tokens=64, max_seq_length=64, budget=Budget(4))
     data = resolved.experiment.data.dataset
     results = Results(run_id, resolved, model, None, total_steps=12, dataset=data, base_sha256="f" * 64)
     fill(results.history)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arrcoc_core.errors import ConfigError
+from arrcoc_core.errors import ConfigError, DataError
 from arrcoc_core.experiment import Data
 from training.batches import Collate, Forwards, Order, load_batches
 from training.data import Synthetic, open_samples
 from training.devices import World
-from training.samples import Sample
-from training.shaping import resized
+from training.hub_rows import StreamedRows
+from training.samples import Sample, Samples
+from training.shaping import Sizing
 from training.tiny.tokenizer import make_tokenizer
 
 
@@ -24,7 +25,12 @@ def data(**changes: object) -> Data:
         "split_train": "train",
         "split_val": "validation",
         "max_train_samples": 12,
+        "streaming": False,
+        "bad_pictures": "error",
         "image_size": 64,
+        "resize": "square",
+        "min_pixels": 0,
+        "prompt": "{question}",
         "max_seq_length": 64,
         "num_workers": 0,
         "prefetch_factor": 2,
@@ -81,10 +87,30 @@ def test_splits_that_are_not_there_or_the_same(changes: dict[str, object]) -> No
 
 
 def test_pictures_are_scaled() -> None:
-    picture = Synthetic("train", 1, 32, together=1).get(0).pictures[0]
+    picture = Synthetic("train", 1, Sizing("square", 32), together=1).get(0).pictures[0]
     assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8
     same = np.zeros((8, 8, 3), np.uint8)
-    assert resized(same, 8) is same
+    assert Sizing("square", 8)(same) is same
+
+
+@pytest.mark.parametrize(
+    ("size", "to"),
+    [
+        ((480, 640), (192, 288)),
+        ((640, 480), (288, 192)),
+        ((100, 100), (96, 96)),
+        ((20, 20), (64, 64)),
+        ((9, 640), (32, 544)),
+    ],
+)
+def test_dynamic_resolution_keeps_the_aspect_ratio(size: tuple[int, int], to: tuple[int, int]) -> None:
+    sizing = Sizing("dynamic", image_size=256, min_pixels=64 * 64, token_side=32)
+    assert sizing(np.zeros((*size, 3), np.uint8)).shape == (*to, 3)
+
+
+def test_a_picture_too_long_to_scale() -> None:
+    with pytest.raises(DataError, match="of question 3 has 2010 x 10 px"):
+        Sizing("dynamic", 256, token_side=32)(np.zeros((10, 2010, 3), np.uint8), "question 3")
 
 
 def sample(question: str, answer: str, picture_id: int = 0) -> Sample:
@@ -100,13 +126,18 @@ def test_long_questions_are_cut() -> None:
     assert batch.answers == ["red", "red", "a b c"]
 
 
+def test_the_prompt_stands_around_the_question() -> None:
+    batch = Collate(make_tokenizer(), 4, prompt="say: {question} ? one word")([sample("the circle is the", "red")])
+    assert batch.questions == ["say: the circle is ? one word"]
+
+
 def test_a_picture_is_in_a_batch_once() -> None:
     batch = Collate(make_tokenizer(), 64)([sample("is", "red", 5), sample("the", "red", 9), sample("what", "red", 5)])
     assert len(batch.pictures) == 2 and batch.about == [(0,), (1,), (0,)]
 
 
 def test_workers_give_the_same_batches() -> None:
-    samples, collate = Synthetic("train", 24, 64, together=4), Collate(make_tokenizer(), 64)
+    samples, collate = Synthetic("train", 24, Sizing("square", 64), together=4), Collate(make_tokenizer(), 64)
     forwards = Forwards(Order(24, 8, 0, 4), 4, World(), first=1, last=5)
     alone, helped = (
         [(b.questions, np.stack(b.pictures)) for b in load_batches(samples, forwards, collate, workers=w, prefetch=2)]
@@ -117,6 +148,14 @@ def test_workers_give_the_same_batches() -> None:
         assert questions == same_questions and np.array_equal(pictures, same_pictures)
 
 
+def test_a_window_is_shuffled_by_itself() -> None:
+    order = Order(count=10, per_step=5, seed=3, window=4)
+    for epoch in (0, 1):
+        indices = [index for k in (0, 1) for _, index in order.of_step(2 * epoch + k)]
+        assert [sorted(indices[a:b]) for a, b in ((0, 4), (4, 8), (8, 10))] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert order.of_step(0) != [(0, index) for _, index in order.of_step(2)]
+
+
 @pytest.fixture
 def vqa_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small data set in the layout of the Hub: parquet files with pictures inside, one for each split."""
@@ -124,21 +163,36 @@ def vqa_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from PIL import Image
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    text, number = datasets.Value("string"), datasets.Value("int64")
+    answer = {"answer": text, "answer_confidence": text, "answer_id": number}
     features = datasets.Features(
         {
+            "question_type": text,
+            "multiple_choice_answer": text,
+            "answers": [answer],
+            "image_id": number,
+            "answer_type": text,
+            "question_id": number,
+            "question": text,
             "image": datasets.Image(),
-            "question": datasets.Value("string"),
-            "answers": [{"answer": datasets.Value("string"), "answer_id": datasets.Value("int64")}],
         }
     )
     folder = tmp_path / "vqa"
     (folder / "data").mkdir(parents=True)
-    for split, count in (("train", 6), ("validation", 3)):
+    for split, count in (("train", 10), ("validation", 3)):
         rows = [
             {
-                "image": Image.new("L" if k % 2 else "RGB", (40 + k, 30), k),
+                "question_type": "what is",
+                "multiple_choice_answer": "yes",
+                "answers": [
+                    {"answer": a, "answer_confidence": "maybe", "answer_id": i}
+                    for i, a in enumerate(["no"] * 4 + ["yes"] * 6)
+                ],
+                "image_id": 7,
+                "answer_type": "yes/no",
+                "question_id": 70 + k,
                 "question": f"what is {k} ?",
-                "answers": [{"answer": a, "answer_id": i} for i, a in enumerate(("no", "yes", "yes"))],
+                "image": Image.new("L" if k % 2 else "RGB", (40 + k // 2, 30), k // 2),
             }
             for k in range(count)
         ]
@@ -149,10 +203,44 @@ def vqa_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_vqa_data_set_in_the_layout_of_the_hub(vqa_folder: Path) -> None:
     train, held_out = open_samples(data(max_train_samples=4), str(vqa_folder), 100)
     assert (len(train), len(held_out)) == (4, 3)
-    first, second = train.get(0), train.get(1)
-    assert (first.question, first.answer) == ("what is 0 ?", "yes")
+    first, second = train.get(0), train.get(2)
+    assert (first.question, first.answer, first.question_id) == ("what is 0 ?", "yes", "70")
+    assert first.answers == ("no",) * 4 + ("yes",) * 6
+    assert (first.question_type, first.answer_type) == ("what is", "yes/no")
     assert first.pictures[0].shape == second.pictures[0].shape == (64, 64, 3)
-    assert first.picture_ids != second.picture_ids
+    assert first.picture_ids != second.picture_ids  # though the set calls both 7
+    dynamic, _ = open_samples(data(resize="dynamic", image_size=32), str(vqa_folder), 3, token_side=8)
+    assert dynamic.get(0).pictures[0].shape == (24, 32, 3)
+
+
+def batches(samples: Samples, order: Order, first: int = 0, workers: int = 0) -> list[tuple[list[str], int]]:
+    """Questions of each batch of steps `first` to 7, with a sum over its pictures."""
+    made = load_batches(
+        samples, Forwards(order, 2, World(), first, 7), Collate(make_tokenizer(), 64), workers=workers, prefetch=1
+    )
+    return [(batch.questions, sum(int(picture.sum()) for picture in batch.pictures)) for batch in made]
+
+
+def test_a_stream_gives_the_same_whoever_reads_it(vqa_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StreamedRows, "window", 4)
+    opened = (open_samples(data(streaming=True, max_train_samples=9), str(vqa_folder), 3)[0] for _ in range(3))
+    alone, helped, resumed = opened
+    assert (len(alone), alone.window) == (9, 4)
+    order = Order(9, 3, seed=1, window=4)
+    whole = batches(alone, order)
+    assert batches(helped, order, workers=2) == whole
+    assert batches(resumed, order, first=4) == whole[-len(batches(resumed, order, first=4)) :]
+    stored, _ = open_samples(data(max_train_samples=9), str(vqa_folder), 3)
+    assert batches(stored, order) == whole
+    assert sorted(q for questions, _ in whole[:6] for q in questions) == sorted(f"what is {k} ?" for k in range(9))
+
+
+def test_a_stream_says_where_it_ends(vqa_folder: Path) -> None:
+    longer, _ = open_samples(data(streaming=True, max_train_samples=50), str(vqa_folder), 3)
+    with pytest.raises(ConfigError, match="has only 10 rows, and 50 were asked for"):
+        longer.get(0)
+    with pytest.raises(ConfigError, match="does not say how many rows"):
+        open_samples(data(streaming=True, max_train_samples=0), str(vqa_folder), 3)
 
 
 def test_a_data_set_without_what_is_needed(vqa_folder: Path, tmp_path: Path) -> None:
@@ -164,5 +252,5 @@ def test_a_data_set_without_what_is_needed(vqa_folder: Path, tmp_path: Path) -> 
     bare.mkdir()
     for split in ("train", "validation"):
         datasets.Dataset.from_dict({"question": ["?"]}).to_parquet(bare / f"{split}.parquet")
-    with pytest.raises(ConfigError, match="has the columns question"):
+    with pytest.raises(ConfigError, match="has the columns question, and none is called image or images"):
         open_samples(data(), str(bare), 8)

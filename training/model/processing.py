@@ -1,13 +1,15 @@
 """How a picture and a question are prepared as they were in training: what `processor.json` beside a selector says.
 
-    {"image": {"size": 64, "resample": "bicubic", "visual_tokens": 64},
-     "text": {"tokenizer": "tiny", "revision": "", "max_seq_length": 64, "prompt": "…{question}…"},
+    {"image": {"resize": "square", "size": 64, "min_pixels": 0, "multiple_of": 8, "resample": "bicubic",
+               "visual_tokens": 64},
+     "text": {"question": "{question}", "tokenizer": "tiny", "revision": "", "max_seq_length": 64,
+              "prompt": "…{question}…"},
      "keep": 4}
 
-`size` is the side in pixels of the square that every picture is scaled to, `visual_tokens` the N that this makes,
-`keep` the K that the selector was trained for, with `share` and `mass` beside it where the budget goes by them.
-Tokenizer and chat template are the base's; `prompt` shows what they make of a question, for people and for code in
-other languages.
+`image` says how pictures are scaled (`training.shaping.Sizing`), and of `visual_tokens` the N that this makes, at most;
+`keep` is the K that the selector was trained for, with `share` and `mass` beside it where the budget goes by them.
+`question` is what is put around a question; tokenizer and chat template are the base's, and `prompt` shows what they
+make of it all, for people and for code in other languages.
 """
 
 from __future__ import annotations
@@ -25,33 +27,41 @@ from training.model.files import PROCESSOR
 from training.model.prompts import template
 from training.model.registry import Base
 from training.model.seeing import AnyPicture
-from training.shaping import cut, resized
+from training.shaping import Sizing, asked, cut
 
 
 @dataclass(frozen=True)
 class Processor:
-    image_size: int
+    sizing: Sizing
     visual_tokens: int
     max_seq_length: int
     budget: Budget
+    prompt: str = "{question}"
 
     def picture(self, picture: AnyPicture) -> NDArray[np.uint8]:
-        """RGB, uint8 [image_size, image_size, 3]."""
-        array = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture, dtype=np.uint8)
-        return resized(array, self.image_size)
+        """RGB, uint8 [H, W, 3], scaled."""
+        return self.sizing(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
 
     def question(self, base: Base, question: str) -> str:
-        """Cut at its end where it is longer than in training, one token being left for the answer."""
-        return cut(base.tokenizer, question, self.max_seq_length - 1)[0]
+        """Cut at its end where it is longer than in training, one token being left for the answer; in its prompt."""
+        return asked(self.prompt, cut(base.tokenizer, question, self.max_seq_length - 1)[0])
 
     def save(self, folder: Path, base: Base) -> None:
         held = {
-            "image": {"size": self.image_size, "resample": "bicubic", "visual_tokens": self.visual_tokens},
+            "image": {
+                "resize": self.sizing.resize,
+                "size": self.sizing.image_size,
+                "min_pixels": self.sizing.min_pixels,
+                "multiple_of": self.sizing.token_side,
+                "resample": "bicubic",
+                "visual_tokens": self.visual_tokens,
+            },
             "text": {
+                "question": self.prompt,
                 "tokenizer": base.name,
                 "revision": base.revision,
                 "max_seq_length": self.max_seq_length,
-                "prompt": template(base),
+                "prompt": asked(template(base), self.prompt),
             },
             "keep": self.budget.keep,
         }
@@ -67,5 +77,9 @@ class Processor:
             return None
         held = json.loads(path.read_text(encoding="utf-8"))
         image, text = held["image"], held["text"]
+        sizing = Sizing(  # an older version knew squares only
+            image.get("resize", "square"), image["size"], image.get("min_pixels", 0), image.get("multiple_of", 1)
+        )
         budget = Budget(held["keep"], held.get("share", 0.0), held.get("mass", 0.0))
-        return Processor(image["size"], image["visual_tokens"], text["max_seq_length"], budget)
+        prompt = text.get("question", "{question}")
+        return Processor(sizing, image["visual_tokens"], text["max_seq_length"], budget, prompt)
