@@ -84,8 +84,12 @@ def save(store: CheckpointStore, checkpoint: Checkpoint, *, limit: int) -> str:
     files[MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True).encode()
     files[COMMITTED] = _sha256(files[MANIFEST]).encode()
     named = {f"{folder}/{name}": data for name, data in files.items()}
-    for name, data in named.items():
-        _create(store, name, data)
+    try:
+        for name, data in named.items():
+            _create(store, name, data)
+    except OSError:  # a full disk: what was written of it would only keep it full
+        _remove(store, folder)
+        raise
     if not store.holds(named):
         raise CheckpointError(
             f"the checkpoint {folder} does not read back as it was written",
@@ -118,16 +122,16 @@ class DiskStore:
             path.parent.mkdir(parents=True)
             _sync_directory(path.parent.parent)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
             os.link(temporary, path)  # unlike a rename, this fails when the name is taken
         except FileExistsError:
             return False
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         _sync_directory(path.parent)
         return True
 

@@ -9,6 +9,7 @@ a failed checkpoint carried is given up before another one is committed.
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -78,9 +79,10 @@ class Saver:
         step, reason = write.checkpoint.step, f"{type(write.error).__name__}: {write.error}"
         foreign = isinstance(write.error, CheckpointError)  # another trainer's, or a store that does not keep its word
         if foreign or write.tries == TRIES:
+            first = "Make room there. " if is_disk_full(write.error) else ""
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written ({reason})",
-                remedy="The checkpoints before it were kept; start the run again to go on from the newest.",
+                remedy=f"{first}The checkpoints before it were kept; start the run again to go on from the newest.",
             ) from write.error
         self._say(f"the checkpoint of step {step} could not be written, try {write.tries} of {TRIES} ({reason}): again")
         self._writing = _Write(self._store, write.checkpoint, self._limit, write.tries + 1)
@@ -95,6 +97,11 @@ class Saver:
                 return False
             self.check()
         return True
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room for what was written: on the disk, or by a limit."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Write:

@@ -60,7 +60,7 @@ from training.hub.publisher import Publisher
 from training.progress import Clock, Story, duration
 from training.ranks import end_with_parent, run_ranks
 from training.results import Results, leave_exit_code, result_place
-from training.saving import Saver
+from training.saving import Saver, is_disk_full
 from training.signals import StopRequest
 from training.soundness import Watch
 from training.tracking import NoTracker, Row, Tracker
@@ -113,6 +113,11 @@ def train_on_all_devices(directory: Path, stop: StopRequest, world: World) -> in
 
         if needs and is_out_of_memory(error):
             raise needs[0].error(error) from error
+        if is_disk_full(error):
+            raise RunError(
+                f"no room to write: {error}",
+                remedy="Make room there and start the run again: it goes on from the newest checkpoint.",
+            ) from error
         raise
 
 
