@@ -6,6 +6,7 @@ suite and its child processes look somewhere else. So without a sandbox every ru
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import platform
@@ -131,14 +132,22 @@ def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Copies of this project that a test may edit, launch in and throw away."""
+    """Copies of this project that a test may edit, launch in and throw away.
+
+    With their bytecode, which Python compares with its source by time and size: else the first process of each would
+    compile all of it anew.
+    """
+    for part in PROJECT_PARTS:
+        if (REPOSITORY / part).is_dir():
+            compileall.compile_dir(REPOSITORY / part, quiet=1)
+    unfinished = shutil.ignore_patterns("*.pyc.*")  # by another process, at this moment
 
     def make() -> Path:
         root = tmp_path_factory.mktemp("project")
         for part in PROJECT_PARTS:
             source = REPOSITORY / part
             if source.is_dir():
-                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, root / part, ignore=unfinished)
             elif source.exists():
                 shutil.copy2(source, root / part)
         return root
