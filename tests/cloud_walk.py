@@ -66,7 +66,7 @@ class Walk:
             if run["ended_at"] is not None:
                 return run
             assert time.monotonic() < deadline, f"{run_id} has not ended: {run['state']} {run['cause']}"
-            time.sleep(1.0)
+            time.sleep(3.0)  # each look is a process of its own
 
     def launch(self, name: str) -> str:
         """Launch an experiment; the run's id."""

@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.name for path in (ROOT / "benchmarks").glob("[!_]*.py"))
-# The charts are drawn by many tests, and their benchmark is the longest of all.
-BENCHMARKS = [pytest.param(name, marks=pytest.mark.long) if name == "plot_live.py" else name for name in NAMES]
+# What these do many tests do as well, and they are the longest.
+LONG = ("plot_live.py", "latency_online.py", "checkpoint.py")
+BENCHMARKS = [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in NAMES]
 
 
 @pytest.mark.timeout(1800)

@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from arrcoc_core.cli import main
 
 Arrcoc = Callable[..., subprocess.CompletedProcess[str]]
 
 EXPERIMENT = "from arrcoc_core import Experiment, Model, Tokens, Train, Vertex\nwrong = Experiment({fields})\n"
 
 
+@pytest.fixture(scope="module")
+def copy(make_project: Callable[[], Path]) -> Path:
+    """One project for all, so that the experiments that are not wrong are looked at once."""
+    root = make_project()
+    (root / ".arrcoc").mkdir()
+    return root
+
+
 @pytest.fixture
-def run(arrcoc: list[str], project: Path) -> Arrcoc:
+def project(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """It, as it was made, and the working directory; with no ARRCOC_* or WANDB_* of the developer's shell."""
+    for name in [key for key in os.environ if key.startswith(("ARRCOC_", "WANDB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(copy)
+    before = set((copy / "experiments").glob("*.py"))
+    yield copy
+    for path in (copy / "experiments").glob("*.py"):
+        if path not in before:
+            path.unlink()
+    settings = copy / ".training"
+    shutil.rmtree(settings) if settings.is_dir() else settings.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def run(
+    full: bool, arrcoc: list[str], project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Arrcoc:
+    """The command line: in full as a process, else in this one."""
+
     def call(*arguments: str, cwd: Path = project) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*arrcoc, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+        command = [*arrcoc, *arguments]
+        if full:
+            return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:  # as argparse refuses what it cannot read
+            code = int(str(ended.code))
+        return subprocess.CompletedProcess(command, code, *capsys.readouterr())
 
     return call
 

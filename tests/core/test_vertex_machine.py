@@ -288,7 +288,7 @@ class RunOnVertex(RuleBasedStateMachine):
 @pytest.mark.timeout(7200)
 def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool, figures: Callable[..., None]) -> None:
     # In batches of their own seeds: Hypothesis remembers every sequence of a batch.
-    batches, sequences = (20, 500) if full else (1, 100)
+    batches, sequences = (20, 500) if full else (1, 50)
     for number in range(batches):
         folder = tmp_path / str(number)
         folder.mkdir()
