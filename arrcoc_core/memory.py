@@ -13,8 +13,10 @@ saved and of living tensors, for a base of the 2B's widths (tests/training/test_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+
+from arrcoc_core.experiment import Experiment, ShardBase
 
 
 class Shape(NamedTuple):
@@ -62,6 +64,21 @@ MARGIN = 1.1
 """What is proposed leaves a tenth of the activations' room free."""
 
 
+PROMPT_TOKENS = 16
+"""Of a question's prompt, beside question and answer."""
+
+
+class Need(NamedTuple):
+    """Bytes on each GPU: the base with the selector, and one forward pass of the batch."""
+
+    weights: float
+    batch: float
+
+    @property
+    def total(self) -> float:
+        return self.weights + self.batch
+
+
 class Fit(NamedTuple):
     """A way to train with the same number of questions a step in less memory."""
 
@@ -95,6 +112,74 @@ def question_bytes(
     if through:
         kept = shape.layers * (value_bytes * length * shape.hidden if checkpointing else layer)
     return seen + max(looking, layer + selector + kept)
+
+
+def gpu_need(experiment: Experiment, visual: int, shares: int = 1) -> Need | None:
+    """What a training needs on each of `shares` GPUs that hold its base together; None for the tiny base."""
+    shape, train = SHAPES.get(experiment.model.base), experiment.train
+    if shape is None:
+        return None
+    value_bytes = 2 if train.bf16 else 4
+    each = question_bytes(
+        shape,
+        visual,
+        experiment.data.max_seq_length + PROMPT_TOKENS,
+        value_bytes,
+        checkpointing=train.gradient_checkpointing,
+    )
+    return Need(weights_bytes(shape, value_bytes, shares) + SELECTOR_BYTES, train.batch_size * each)
+
+
+def gpu_note(experiment: Experiment, visual: int, gpu: str, count: int, shard: ShardBase, counts: Sequence[int]) -> str:
+    """What is to be known before `count` GPUs of a kind on each machine are paid for: "" where the base fits into one.
+
+    `counts`: how many there can be on a machine.
+    Which GPUs share the base is decided again when they are there, by their true memory (training/sharding.py).
+    """
+    there = GPU_BYTES.get(gpu, 0.0)
+    whole = gpu_need(experiment, visual)
+    if not there or whole is None or (whole.total <= USABLE * there and shard != "always"):
+        return ""
+    batch = experiment.train.batch_size
+    asked = (
+        f"{experiment.model.base} takes about {whole.weights / _GB:.1f} GB and a pass of {batch} "
+        f"question{'s' if batch > 1 else ''} {whole.batch / _GB:.1f} GB, of the {USABLE * there / _GB:.1f} GB that can "
+        f"be used on a {gpu}"
+    )
+    shares = count if shard != "never" else 1
+    shared = gpu_need(experiment, visual, shares)
+    if shares > 1 and shared is not None and shared.total <= USABLE * there:
+        return f"{asked}: {shares} GPUs hold the base together, about {shared.total / _GB:.1f} GB on each"
+    return f"{asked}: it will run out of memory{_way_out(experiment, visual, there, count, counts)}"
+
+
+_GB = 1e9
+
+
+def _way_out(experiment: Experiment, visual: int, there: float, count: int, counts: Sequence[int]) -> str:
+    """The first of these that would do: share the base out, a smaller batch; else nothing to say."""
+    for shares in sorted(shares for shares in counts if shares > 1 and shares >= count):
+        need = gpu_need(experiment, visual, shares)
+        if need is not None and need.total <= USABLE * there:
+            return f"; {shares} of them would hold it together (count={shares}, shard_base)"
+    train, need = experiment.train, gpu_need(experiment, visual, count)
+    if need is None:
+        return ""
+    each = need.batch / train.batch_size
+    fit = fitting(
+        train.batch_size,
+        train.gradient_accumulation_steps,
+        checkpointing=True,
+        fixed=need.weights,
+        per_question=lambda _: each,
+        limit=USABLE * there,
+    )
+    if fit is None:
+        return ""
+    return (
+        f"; train.batch_size={fit.batch_size} with train.gradient_accumulation_steps={fit.accumulation} "
+        f"{'and a shared base ' if count > 1 else ''}would fit"
+    )
 
 
 def fitting(

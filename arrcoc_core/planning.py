@@ -265,8 +265,9 @@ def _queue_plan(resolved: ResolvedExperiment, compute: WandbLaunch, facts: Facts
 
 
 def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, prefix: str = "compute.") -> Plan:
-    from arrcoc_core.catalog import machine_for, machine_name
+    from arrcoc_core.catalog import counts_of, machine_for, machine_name
     from arrcoc_core.estimates import vertex_estimate, vertex_workload
+    from arrcoc_core.memory import gpu_note
     from arrcoc_core.vertex_planning import plan_cloud
     from arrcoc_core.vertex_request import COMMAND
     from arrcoc_core.vertex_review import place_checks, place_notes
@@ -277,6 +278,9 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, pr
     span = vertex_estimate(resolved, facts, name, expected)
     cloud = plan_cloud(resolved, compute, facts, span)
     by_default = resolved.sources[f"{prefix}fallback"].kind == "default"
+    gpus = counts_of(compute.gpu)
+    tight = gpu_note(resolved.experiment, resolved.visual_tokens, compute.gpu, compute.count, compute.shard_base, gpus)
+    memory_notes = (tight,) if tight else ()
     return Plan(
         resolved=resolved,
         code=facts.code_hash,
@@ -289,7 +293,7 @@ def _vertex_plan(resolved: ResolvedExperiment, compute: Vertex, facts: Facts, pr
         environment=cloud.environment,
         secrets={variable: f"Secret Manager, {where}" for variable, where in cloud.secrets.items()},
         checks=(*facts.shared_by_cloud_jobs, *place_checks(compute, cloud, span)),
-        warnings=(*facts.shared[1], *place_notes(compute, cloud, default_ladder=by_default)),
+        warnings=(*facts.shared[1], *memory_notes, *place_notes(compute, cloud, default_ladder=by_default)),
         endpoints=facts.endpoints,
         cost_usd=cloud.cost_usd,
         image="image built if it is not there",
@@ -331,11 +335,29 @@ def _room_checks(resolved: ResolvedExperiment, facts: Facts, device: str) -> tup
         download = 0.0 if resolved.experiment.model.base in facts.cached_models else base.download_bytes
         # A checkpoint holds the selector (some 2M parameters) and its optimizer's two moments, in float32.
         disk = download + kept * 3 * 4 * 2.5e6 + GB
-        memory = base.parameters * (2 if device == "cuda" or resolved.experiment.train.bf16 else 4) * 1.25
+        memory = base.parameters * (2 if resolved.experiment.train.bf16 else 4) * 1.25
+        if device == "cuda":
+            memory = _on_each_gpu(resolved, facts)
     return (
         _enough("disk", disk, facts.free_disk_bytes, "free", "make room, or set ARRCOC_HOME to a larger disk"),
         _memory_check(memory, facts, device),
     )
+
+
+def _on_each_gpu(resolved: ResolvedExperiment, facts: Facts) -> float:
+    """Bytes that a training on GPUs here needs on each of them: with the base in shares only where that is needed."""
+    from arrcoc_core.memory import USABLE, gpu_need
+
+    experiment, compute = resolved.experiment, resolved.experiment.compute
+    assert isinstance(compute, Local)
+    whole = gpu_need(experiment, resolved.visual_tokens)
+    assert whole is not None
+    there = facts.machine.gpus[0].memory_bytes if facts.machine.gpus else 0
+    if compute.gpus > 1 and compute.shard_base != "never" and whole.total > USABLE * there:
+        shared = gpu_need(experiment, resolved.visual_tokens, compute.gpus)
+        assert shared is not None
+        return shared.total / USABLE
+    return whole.total / USABLE
 
 
 def _memory_check(needed: float, facts: Facts, device: str) -> Check:

@@ -20,11 +20,9 @@ from torch import nn
 
 from arrcoc_core.errors import ArrcocError, OutOfMemoryError
 from arrcoc_core.experiment import Experiment
-from arrcoc_core.memory import SELECTOR_BYTES, USABLE, Fit, Shape, fitting, question_bytes, weights_bytes
+from arrcoc_core.memory import PROMPT_TOKENS, SELECTOR_BYTES, USABLE, Fit, Shape, fitting, question_bytes, weights_bytes
 
 GB = 1e9
-PROMPT_TOKENS = 16
-"""Beside question and answer."""
 _SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory", "out of memory")
 
 

@@ -169,14 +169,14 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.model.budget import Budget
     from training.model.objective import distillation_loss
     from training.model.processing import Processor
-    from training.model.registry import find_folder, parameters_hash, pin_base, token_side, visual_tokens
+    from training.model.registry import find_folder, parameters_hash, pin_base, token_side
     from training.sharding import held_bytes, load_shared, wants_sharding
 
     name = experiment.model.base
     keep_to = saved.state.get("base_revision", "") if saved else experiment.model.revision
     pinned = agreed(lambda: pin_base(name, keep_to), world)
     stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
-    room = Room.of(experiment, find_folder(name, pinned), visual_tokens(name, data.image_size), device)
+    room = Room.of(experiment, find_folder(name, pinned), resolved.visual_tokens, device)
     needs.append(room)
     shard = shard_base_of(experiment.compute)
     shared, why = wants_sharding(shard, world, room.needed, room.usable if device.type == "cuda" else None)

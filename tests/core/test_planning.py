@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arrcoc_core import Experiment, Local, Model, Tokens, Vertex, WandbLaunch, launch, plan
+from arrcoc_core import Data, Experiment, Local, Model, Tokens, Train, Vertex, WandbLaunch, launch, plan
 from arrcoc_core.accounts.mode import WandbMode
 from arrcoc_core.errors import DeviceError, PlanError, TargetUnavailableError
 from arrcoc_core.facts import Facts, Gpu, Machine, PastRun
@@ -127,6 +127,25 @@ def test_a_large_base_needs_room_for_its_download_once(facts: Facts) -> None:
     there = replace(little, cached_models=frozenset({"Qwen/Qwen3-VL-8B-Instruct"}))
     assert "disk" not in failed(make_plan(resolved, there))
     assert "memory" in failed(make_plan(resolved, there))
+
+
+def test_gpus_that_share_a_base_need_less_each(facts: Facts) -> None:
+    two = replace(facts, machine=replace(facts.machine, gpus=(Gpu("Tesla T4", 16 * GB),) * 2))
+    large = Experiment(
+        name="one",
+        model=Model(base="Qwen/Qwen3-VL-8B-Instruct"),
+        data=Data(image_size=512),
+        train=Train(batch_size=4, bf16=True),
+        compute=Local(device="cuda", gpus=2),
+    )
+
+    def refused(experiment: Experiment) -> bool:
+        made = make_plan(resolve(experiment, load_settings(facts.root)), two)
+        return "memory" in failed(made)
+
+    assert not refused(large)
+    assert refused(large.but(compute=Local(device="cuda", gpus=1)))
+    assert refused(large.but(compute=Local(device="cuda", gpus=2, shard_base="never")))
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from cloud_facts import cloud_facts
 
-from arrcoc_core import Data, Experiment, Vertex, plan
+from arrcoc_core import Data, Experiment, Model, Train, Vertex, plan
 from arrcoc_core.catalog import REGIONS, price
 from arrcoc_core.catalog.machines import machine_for
 from arrcoc_core.errors import PlanError
+from arrcoc_core.experiment import BaseName
 from arrcoc_core.facts import Facts, PastRun
 from arrcoc_core.planning import Plan, make_plan
 from arrcoc_core.resolving import resolve
@@ -140,6 +141,43 @@ def test_old_prices_say_so(facts: Facts) -> None:
     assert "90 days" in cloud_of(made).price_problem and any("90 days" in note for note in made.warnings)
     fresh = replace(facts.cloud, today=facts.cloud.prices.as_of + timedelta(days=90))
     assert planned(replace(facts, cloud=fresh), Vertex(gpu="L4", fallback=())).warnings == ()
+
+
+LARGE: dict[str, BaseName] = {
+    "2B": "Qwen/Qwen3-VL-2B-Instruct",
+    "8B": "Qwen/Qwen3-VL-8B-Instruct",
+    "30B": "Qwen/Qwen3-VL-30B-A3B-Instruct",
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "compute", "told"),
+    [
+        ("2B", Vertex(gpu="L4"), ""),
+        ("8B", Vertex(gpu="A100"), ""),
+        ("8B", Vertex(gpu="L4"), ""),
+        ("8B", Vertex(gpu="T4"), "it will run out of memory; 2 of them would hold it together"),
+        ("8B", Vertex(gpu="T4", count=4), "4 GPUs hold the base together, about"),
+        ("8B", Vertex(gpu="T4", count=4, shard_base="never"), "it will run out of memory"),
+        ("8B", Vertex(gpu="A100", count=2, shard_base="always"), "2 GPUs hold the base together"),
+        ("30B", Vertex(gpu="A100"), "takes about 62."),
+        ("30B", Vertex(gpu="H100", count=8), ""),
+        ("30B", Vertex(gpu="L4", count=8), "8 GPUs hold the base together"),
+        ("30B", Vertex(gpu="T4", count=1), "it will run out of memory"),
+    ],
+)
+def test_a_base_that_no_gpu_can_hold_alone_is_told(facts: Facts, size: str, compute: Vertex, told: str) -> None:
+    experiment = Experiment(
+        name="far",
+        model=Model(base=LARGE[size]),
+        data=Data(image_size=512, max_train_samples=96),
+        train=Train(batch_size=8, bf16=True),
+        compute=compute,
+    )
+    made = make_plan(resolve(experiment, load_settings(facts.root)), facts)
+    notes = [note for note in made.warnings if note.startswith(LARGE[size])]
+    assert len(notes) == bool(told), notes
+    assert told in "".join(notes)
 
 
 def test_a_home_that_is_no_region_fails_with_what_was_meant(facts: Facts) -> None:

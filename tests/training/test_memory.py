@@ -14,6 +14,7 @@ import pytest
 import torch
 from small_experiment import SMALL
 
+from arrcoc_core.estimates import BASES
 from arrcoc_core.memory import MARGIN, SHAPES, Fit, fitting, question_bytes, weights_bytes
 from training.memory import Room, is_out_of_memory, memory_of, shape_of, stored_shape
 from training.model.registry import TINY_FOLDER, load_base
@@ -60,6 +61,7 @@ def test_sizes_of_the_base_that_is_stored() -> None:
 
 def test_a_base_in_shares_leaves_room() -> None:
     """8B in bf16: 17.5 GB do not go into 16 GB; in four shares each GPU holds less than half of it."""
+    assert {name: shape.parameters for name, shape in SHAPES.items()} == {n: b.parameters for n, b in BASES.items()}
     shape = SHAPES["Qwen/Qwen3-VL-8B-Instruct"]
     assert weights_bytes(shape, 2) == pytest.approx(17.5e9, rel=0.01)
     assert 4e9 < weights_bytes(shape, 2, 4) < 8e9
