@@ -12,6 +12,11 @@ The reference lines do not change while the selector learns, so each question is
 Where the budget goes by the relevance mass (Tokens.mass), K is each question's own: the selector's are counted by its
 scores (`tokens/kept` is the mean), those of the lines by the teacher, so that they stay what they are.
 
+Where several people answered each question, the base also answers in its own words, and `eval/vqa_accuracy` is the
+official accuracy of that (`vqa_accuracy.py`), `eval/vqa_accuracy_full` with all N tokens; both cost a generation.
+A name behind another / is a type: of answer in `eval/vqa_accuracy/yes_no`, of question in
+`eval/vqa_accuracy_by_question/how_many` and, where there is one right answer, in `eval/accuracy/colour_of_shape`.
+
 The very first evaluation is a first look at a part of the questions, so that there is something to see at once.
 """
 
@@ -30,7 +35,9 @@ from training.model.budget import Budget
 from training.model.selector import allocate, random_selection, uniform_selection
 from training.pictures import composite
 from training.samples import Samples
+from training.tally import Tally, without_many_types
 from training.tracking import Picture
+from training.vqa_accuracy import vqa_accuracy
 
 if TYPE_CHECKING:
     from training.model.arrcoc_qwen import ArrCocQwen, Reading
@@ -74,16 +81,20 @@ class Evaluator:
     references: dict[str, float] = field(default_factory=dict)
     _chunks: dict[int, _Chunk] = field(default_factory=dict)
     _chunk_bytes: int = 0
+    _several: bool | None = None  # whether several people answered; asked of one question, so that all ranks agree
 
     @torch.no_grad()
-    def run(self, *, first_look: bool = False) -> tuple[dict[str, float], tuple[Picture, ...]]:
+    def run(self, *, first_look: bool = False, last: bool = False) -> tuple[dict[str, float], tuple[Picture, ...]]:
         """The metrics of the selector as it is now, and pictures of the first questions (on rank 0).
 
-        `first_look`: of the first `FIRST_LOOK` questions only, reference lines included.
+        `first_look`: of the first `FIRST_LOOK` questions only, reference lines included. `last`: with every type of
+        question, however many there are.
         """
         count = min(len(self.samples), FIRST_LOOK) if first_look else len(self.samples)
-        sums: dict[str, float] = {}
+        tally, references, sizes = Tally(), Tally(), Tally()
         pictures: tuple[Picture, ...] = ()
+        if self._several is None:
+            self._several = bool(self.samples.get(0).answers)
         self.model.selector.eval()
         chunks = -(-count // self.chunk)
         for first in range(0, chunks, self.world.size):
@@ -91,33 +102,35 @@ class Evaluator:
             number, is_ours = (first + self.world.rank) % chunks, first + self.world.rank < chunks
             chunk = self._chunk(number)
             if not self.references:
-                _add(sums, self._refer(number, chunk), is_ours)
+                self._refer(number, chunk, references if is_ours else Tally())
             scores = self.model.scores(chunk.seen, chunk.asked)
             counts = self.budget.counts(scores, chunk.seen.present, chunk.batch.questions)
             kept = allocate(scores, counts, chunk.seen.present)
             reading = self._read(chunk, kept)
             elsewhere = self.model.scores(chunk.seen, chunk.others)
             astray = allocate(elsewhere, counts, chunk.seen.present)
-            _add(
-                sums,
-                {
-                    "loss": reading.loss,
-                    "accuracy": reading.right,
-                    "accuracy_shuffled_question": self._read(chunk, astray).right,
-                    KEPT: counts,
-                    TOTAL: chunk.seen.present.sum(1),
-                },
-                is_ours,
-            )
+            measured = tally if is_ours else Tally()
+            measured.add("loss", reading.loss.tolist())
+            measured.add("accuracy", reading.right.tolist())
+            measured.add("accuracy_shuffled_question", self._read(chunk, astray).right.tolist())
+            sizes.add(KEPT, counts.tolist() if is_ours else ())
+            sizes.add(TOTAL, chunk.seen.present.sum(1).tolist() if is_ours else ())
+            batch = chunk.batch
+            if self._several:
+                self._score(chunk, kept, measured)
+            else:
+                measured.add_by_type("accuracy", reading.right.tolist(), batch.question_types)
             if number == 0 and is_ours:
                 pictures = tuple(self._draw(chunk, scores, kept, self.model.words(reading.guesses)))
         self.model.selector.train()
-        shares = {name: total / count for name, total in _over_ranks(sums, self.world).items()}
-        means = {name if "/" in name else f"eval/{name}": mean for name, mean in shares.items()}
-        if not first_look and not self.references:
-            own = ("eval/loss", "eval/accuracy", "eval/accuracy_shuffled_question", KEPT, TOTAL)
-            self.references = {name: mean for name, mean in means.items() if name not in own}
-        return {**means, **self.references}, pictures
+        means = tally.means(self.world)
+        means = {f"eval/{name}": mean for name, mean in (means if last else without_many_types(means)).items()}
+        if not self.references:
+            lines = {f"eval/{name}": mean for name, mean in references.means(self.world).items()}
+            if not first_look:
+                self.references = lines
+            means |= lines
+        return {**means, **sizes.means(self.world), **self.references}, pictures
 
     @torch.no_grad()
     def tokens_per_picture(self) -> int:
@@ -146,18 +159,41 @@ class Evaluator:
         with self._precision():
             return self.model.read(chunk.seen, chunk.asked, kept)
 
-    def _refer(self, number: int, chunk: _Chunk) -> dict[str, Tensor]:
+    def _refer(self, number: int, chunk: _Chunk, tally: Tally) -> None:
         """Which answers of a chunk are right along each reference line."""
+        present = chunk.seen.present
         with self._precision():
             full, teacher = self.model.read_all(chunk.seen, chunk.asked)
-        counts = self.budget.counts(teacher.log(), chunk.seen.present, chunk.batch.questions)
+        tally.add("accuracy_full", full.right.tolist())
+        counts = self.budget.counts(teacher.log(), present, chunk.batch.questions)
         kept = {
-            "accuracy_random": random_selection(chunk.seen.present, counts, RANDOM_SEED + number),
+            "accuracy_random": random_selection(present, counts, RANDOM_SEED + number),
             "accuracy_uniform": uniform_selection(chunk.seen.grids, counts),
-            "accuracy_teacher": allocate(teacher, counts, chunk.seen.present),
+            "accuracy_teacher": allocate(teacher, counts, present),
         }
-        right = {name: self._read(chunk, tokens.to(self.device)).right for name, tokens in kept.items()}
-        return {"accuracy_full": full.right, **right}
+        for name, tokens in kept.items():
+            tally.add(name, self._read(chunk, tokens.to(self.device)).right.tolist())
+        if self._several:
+            tally.add("vqa_accuracy_full", [value for value, _ in self._scores_of(chunk, present)])
+
+    def _score(self, chunk: _Chunk, kept: Tensor, tally: Tally) -> None:
+        """The VQA accuracy of answers in the base's own words: over all, by type of answer, by type of question."""
+        scores = self._scores_of(chunk, kept)
+        values, rows = [value for value, _ in scores], [row for _, row in scores]
+        tally.add("vqa_accuracy", values)
+        tally.add_by_type("vqa_accuracy", values, [chunk.batch.answer_types[row] for row in rows])
+        tally.add_by_type("vqa_accuracy_by_question", values, [chunk.batch.question_types[row] for row in rows])
+
+    def _scores_of(self, chunk: _Chunk, kept: Tensor) -> list[tuple[float, int]]:
+        """The VQA accuracy of each question that several people answered, and its row."""
+        asked = self.model.ask(chunk.batch.questions, None, chunk.seen.grids)
+        with self._precision():
+            texts = self.model.generate(chunk.seen, asked, kept, on_all_ranks=self.world.size > 1)
+        return [
+            (vqa_accuracy(text, people), row)
+            for row, (text, people) in enumerate(zip(texts, chunk.batch.people, strict=True))
+            if people
+        ]
 
     def _precision(self) -> torch.autocast:
         """The base computes in bfloat16 where asked for; the selector always in float32."""
@@ -184,11 +220,6 @@ def read_of(values: Mapping[str, float]) -> str:
     return f"{round(values[KEPT], 1):g} of {round(values[TOTAL], 1):g}"
 
 
-def _add(sums: dict[str, float], more: dict[str, Tensor], is_ours: bool) -> None:
-    for name, values in more.items() if is_ours else ():
-        sums[name] = sums.get(name, 0.0) + values.double().sum().item()
-
-
 def _by_all(mine: bool, world: World) -> bool:
     """Whether it is so on every rank: they keep the same chunks, and so go through the same passes next time."""
     if world.size == 1:
@@ -198,14 +229,3 @@ def _by_all(mine: bool, world: World) -> bool:
     votes = [False] * world.size
     dist.all_gather_object(votes, mine)
     return all(votes)
-
-
-def _over_ranks(sums: dict[str, float], world: World) -> dict[str, float]:
-    if world.size == 1:
-        return sums
-    import torch.distributed as dist
-
-    gathered: list[dict[str, float]] = [{} for _ in range(world.size)]
-    dist.all_gather_object(gathered, sums)
-    names = sorted({name for part in gathered for name in part})  # a rank without a chunk has none
-    return {name: sum(part.get(name, 0.0) for part in gathered) for name in names}

@@ -38,7 +38,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from arrcoc_core.encoding import encode
-from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
+from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, DataError, RunError, render
 from arrcoc_core.resolved import TINY
 from arrcoc_core.stored import load_experiment
 from training.checkpoints import Checkpoint, latest
@@ -265,7 +265,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         story.progress("evaluating", step, eta_s=clock.left(step))
         had_references = bool(evaluator.references)
         with clock.evaluating():
-            values, pictures = evaluator.run(first_look=step == 0)
+            values, pictures = evaluator.run(first_look=step == 0, last=step == total)
         story.say(
             f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {read_of(values)} tokens, "
             f"loss {values['eval/loss']:.3f}; "
@@ -340,6 +340,12 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         workers=data.num_workers,
         prefetch=data.prefetch_factor,
     )
+    look = model.look
+    if data.feature_cache_gb:
+        from training.feature_cache import FeatureCache, identity_of
+
+        of = identity_of(base_hash, training.bf16, device.type)
+        look = FeatureCache(model.look, of, data.feature_cache_gb * 1e9 / world.size, device, story.say).look
     pace = Pace(model, device, world, all_tokens)
     share = per_step // world.size
     forwards = -(-share // training.batch_size)
@@ -371,9 +377,16 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         for n in range(forwards):
             begin = world.rank * share + n * training.batch_size  # its first question's place in the step
             torch.manual_seed(noise_seed(training.seed, step, begin))
-            batch = pace.next(batches)
+            try:
+                batch = pace.next(batches)
+            except DataError as error:  # a picture that is damaged, say: nothing of what was learned is lost
+                if saver.newest < step - 1:
+                    checkpoint(step - 1)
+                saver.wait()
+                tracker.finish(summary, error.exit_code, within_s=LAST_ROWS_S)
+                raise
             with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-                seen = model.look(batch.pictures).about(batch.about)
+                seen = look(batch.pictures).about(batch.about)
                 asked = model.ask(batch.questions, batch.answers, seen.grids)
                 _, teacher = model.read_all(seen, asked)
             if training.gradient_checkpointing:

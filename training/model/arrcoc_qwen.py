@@ -193,8 +193,12 @@ class ArrCocQwen:
         return _judge(*output), attention / attention.sum(1, keepdim=True)
 
     @torch.no_grad()
-    def generate(self, seen: Seen, asked: Asked, kept: Tensor) -> list[str]:
-        """Greedy answers as text, with only the tokens `kept`. `asked` is without answers."""
+    def generate(self, seen: Seen, asked: Asked, kept: Tensor, *, on_all_ranks: bool = False) -> list[str]:
+        """Greedy answers as text, with only the tokens `kept`. `asked` is without answers.
+
+        `on_all_ranks`: each of them generates now, and goes along until the last has its answers: they may share the
+        base.
+        """
         short = pruning.shorten(asked, kept)
         del short["targets"]
         ids = self.base.model.generate(
@@ -202,6 +206,7 @@ class ArrCocQwen:
             mm_encoder_outputs=pruning.pack(seen.tokens, kept),
             max_new_tokens=MAX_ANSWER_TOKENS,
             do_sample=False,
+            synced_gpus=on_all_ranks,
         )
         texts = self.base.tokenizer.batch_decode(ids[:, short["input_ids"].shape[1] :], skip_special_tokens=True)
         return [text.strip() for text in texts]

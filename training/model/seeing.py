@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch.nn.utils.rnn import pad_sequence
 from training.model.pruning import VisualTokens, encode
 from training.model.registry import Base
 from training.model.texture import Grids, Texture, describe
+
+_NAMES = ("embeddings", "deepstack", "means", "entropy", "salience")
 
 AnyPicture = NDArray[np.uint8] | Image.Image
 
@@ -99,6 +101,15 @@ class Seen:
         longest = max(part.count for part in parts)
         columns = zip(*(part._padded(longest) for part in parts), strict=True)
         return _seen(list(map(torch.cat, columns)), [grids for part in parts for grids in part.grids])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, for those who store it; `grids` go with them."""
+        return dict(zip(_NAMES, self._tensors(), strict=True))
+
+    @staticmethod
+    def from_tensors(held: Mapping[str, Tensor], grids: Sequence[Grids]) -> Seen:
+        """What `tensors` gave."""
+        return _seen([held[name] for name in _NAMES], grids)
 
     def _padded(self, count: int) -> list[Tensor]:
         """The tensors with rows of `count` tokens."""

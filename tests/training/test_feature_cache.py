@@ -1,0 +1,100 @@
+"""Features kept on disk: bitwise what the encoder gives, safe against kills, limited."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.feature_cache import FeatureCache
+from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.seeing import Seen
+from training.tiny import synthetic
+
+
+@pytest.fixture(scope="module")
+def model() -> ArrCocQwen:
+    return ArrCocQwen.from_base("tiny")
+
+
+PICTURES = [synthetic.picture("train", 0, k).pixels for k in range(3)]
+PICTURES.append(np.ascontiguousarray(PICTURES[0][:32]))  # one of another size
+Make = Callable[..., FeatureCache]
+
+
+@pytest.fixture
+def make(model: ArrCocQwen, tmp_path: Path) -> Make:
+    def cache(limit: float = 1e9, identity: str = "base") -> FeatureCache:
+        said: list[str] = []
+        made = FeatureCache(model.look, identity, limit, torch.device("cpu"), said.append, tmp_path / "features")
+        made.said = said  # type: ignore[attr-defined]
+        return made
+
+    return cache
+
+
+def same(one: Seen, other: Seen) -> bool:
+    pairs = zip(one.tensors().values(), other.tensors().values(), strict=True)
+    return one.grids == other.grids and all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_what_is_kept_is_bitwise_what_the_encoder_gives(model: ArrCocQwen, make: Make) -> None:
+    cache, plain = make(), model.look(PICTURES)
+    assert same(cache.look(PICTURES), plain) and (cache.hits, cache.misses) == (0, 4)
+    assert same(cache.look(PICTURES), plain) and (cache.hits, cache.misses) == (4, 4)
+    later = make()
+    assert same(later.look(PICTURES[::-1]), model.look(PICTURES[::-1])) and later.misses == 0
+    assert later.nbytes == sum(file.stat().st_size for file in later._folder.iterdir())
+    other = make(identity="another base")
+    other.look(PICTURES[:1])
+    assert other.misses == 1
+
+
+def test_half_a_file_is_made_again(model: ArrCocQwen, make: Make) -> None:
+    make().look(PICTURES[:1])
+    cache = make()
+    (file,) = cache._folder.iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    (file.parent / "left.999999999.tmp").write_bytes(b"by a process that was killed")
+    cache = make()
+    assert same(cache.look(PICTURES[:1]), model.look(PICTURES[:1]))
+    assert cache.misses == 1 and "made again" in cache.said[0]  # type: ignore[attr-defined]
+    assert [entry.suffix for entry in cache._folder.iterdir()] == [".safetensors"]
+    cache.look(PICTURES[:1])
+    assert cache.hits == 1
+
+
+def test_the_budget_is_kept_and_training_goes_on(model: ArrCocQwen, make: Make) -> None:
+    probe = make()
+    probe.look(PICTURES[:1])
+    cache = make(limit=2.5 * probe.nbytes)
+    for _ in range(2):
+        assert same(cache.look(PICTURES), model.look(PICTURES))
+    assert cache.hits == 2 and len(list(cache._folder.iterdir())) == 2
+    assert [line for line in cache.said if "has used its" in line] == cache.said  # type: ignore[attr-defined]
+    newer = make(limit=2.5 * probe.nbytes, identity="another base")  # what an older base left makes room
+    newer.look(PICTURES[:2])
+    assert newer.misses == 2 and len(list(newer._folder.iterdir())) == 2 and not cache._folder.exists()
+
+
+def test_a_full_disk_is_said_once(model: ArrCocQwen, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    cache = make()
+    monkeypatch.setattr("training.feature_cache.save_file", full)
+    for _ in range(2):
+        assert same(cache.look(PICTURES), model.look(PICTURES))
+    assert len(cache.said) == 1 and "No space left" in cache.said[0]  # type: ignore[attr-defined]
+    assert list(cache._folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(model: ArrCocQwen, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said: list[str] = []
+    cache = FeatureCache(model.look, "base", 1e9, torch.device("cpu"), said.append, tmp_path / "file")
+    assert same(cache.look(PICTURES[:2]), model.look(PICTURES[:2])) and "cannot be written" in said[0]
