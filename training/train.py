@@ -340,12 +340,13 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         workers=data.num_workers,
         prefetch=data.prefetch_factor,
     )
-    look = model.look
+    look, cache = model.look, None
     if data.feature_cache_gb:
         from training.feature_cache import FeatureCache, identity_of
 
         of = identity_of(base_hash, training.bf16, device.type)
-        look = FeatureCache(model.look, of, data.feature_cache_gb * 1e9 / world.size, device, story.say).look
+        cache = FeatureCache(model.look, of, data.feature_cache_gb * 1e9 / world.size, device, story.say)
+        look = cache.look
     pace = Pace(model, device, world, all_tokens)
     share = per_step // world.size
     forwards = -(-share // training.batch_size)
@@ -422,6 +423,9 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             story.say(f"step {step}/{total}: loss {loss:.4f}, {duration(clock.left(step))} left")
         if step % experiment.checkpoints.save_every_n_steps == 0 or step == total:
             checkpoint(step)
+
+    if cache:
+        story.say(f"feature cache: {cache.hits:,} of {cache.hits + cache.misses:,} looks; {cache.nbytes / 1e9:.2f} GB")
 
     # The end: the base as it was, the selector with what it takes to load it.
     story.progress("saving", total, eta_s=0.0)

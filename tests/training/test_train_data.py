@@ -1,0 +1,93 @@
+"""Training and evaluation on pictures and people's answers in files, with the tiny base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from arrcoc_core.defaults import DEFAULTS
+from arrcoc_core.metrics import open_metrics
+from training.batches import Collate
+from training.data import open_samples
+from training.devices import World
+from training.evaluation import Evaluator
+from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.budget import Budget
+from training.tiny import synthetic
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Records of synthetic pictures, one question about each, to which eight of ten people say what is right."""
+    file = tmp_path / "people.jsonl"
+    lines = []
+    for split, count in (("train", 16), ("validation", 8)):
+        for k in range(count):
+            shown = synthetic.picture(split, 3, k)  # type: ignore[arg-type]
+            Image.fromarray(shown.pixels).save(tmp_path / f"{split}-{k}.png")
+            asked = synthetic.questions(shown.things)[k % synthetic.QUESTIONS]
+            record = {
+                "split": split,
+                "image": f"{split}-{k}.png",
+                "question": asked.text,
+                "answers": [{"answer": answer} for answer in ["nothing"] + [asked.answer] * 8 + ["a lot"]],
+                "question_type": asked.kind,
+                "answer_type": "other" if k % 2 else "yes/no",
+            }
+            lines.append(json.dumps(record))
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def test_people_are_answered_in_own_words(people: Path) -> None:
+    model = ArrCocQwen.from_base("tiny", dtype=torch.float32)
+    _, held_out = open_samples(DEFAULTS.data, str(people), 8, 8)
+    collate = Collate(model.base.tokenizer, 64)
+    cpu = torch.device("cpu")
+    whole = Evaluator(model, held_out, collate, Budget(64), 1, cpu, False, World(), chunk=3)
+    values, _ = whole.run()
+    # With all tokens kept the selector does not matter, and the tiny base is right: so eight of ten people agree.
+    assert values["eval/accuracy"] == values["eval/vqa_accuracy"] == values["eval/vqa_accuracy_full"] == 1.0
+    few = Evaluator(model, held_out, collate, Budget(1), 0, cpu, False, World(), chunk=3)
+    values, _ = few.run()
+    assert values["eval/vqa_accuracy"] < values["eval/vqa_accuracy_full"] == 1.0
+    by_type = [values[f"eval/vqa_accuracy/{kind}"] for kind in ("yes_no", "other")]
+    assert values["eval/vqa_accuracy"] == pytest.approx(sum(by_type) / 2)
+    assert {name for name in values if name.startswith("eval/vqa_accuracy_by_question/")} == {
+        "eval/vqa_accuracy_by_question/colour_of_shape",
+        "eval/vqa_accuracy_by_question/shape_of_colour",
+    }
+    assert not set(few.references) & {"eval/vqa_accuracy", *(f"eval/vqa_accuracy/{k}" for k in ("yes_no", "other"))}
+
+
+@pytest.mark.long
+def test_a_bad_picture_loses_nothing_and_cached_features_change_nothing(
+    people: Path, tmp_path: Path, make_run: Callable[..., Path], start_trainer: Callable[..., Any]
+) -> None:
+    of_people = (f"data.dataset={people}", "data.max_train_samples=0", "train.epochs=3", "evaluation.samples=8")
+    plain = make_run(*of_people)
+    trainer = start_trainer(plain)
+    assert trainer.wait() == 0, trainer.said
+    cached = make_run(
+        *of_people, "data.num_workers=1", "data.feature_cache_gb=0.1", "checkpoints.save_every_n_steps=50"
+    )
+    last = people.parent / "train-15.png"
+    sound = last.read_bytes()
+    last.write_bytes(sound[: len(sound) // 2])
+    trainer = start_trainer(cached, XDG_CACHE_HOME=str(tmp_path))
+    assert trainer.wait() == 2
+    assert "train-15.png" in trainer.said and "truncated" in trainer.said and "Traceback" not in trainer.said
+    last.write_bytes(sound)
+    trainer = start_trainer(cached, attempt=2, XDG_CACHE_HOME=str(tmp_path))
+    assert trainer.wait() == 0, trainer.said
+    assert "feature cache: " in trainer.said and "feature cache: 0 of" not in trainer.said
+    results = [(run / "result" / "selector.safetensors").read_bytes() for run in (plain, cached)]
+    assert results[0] == results[1]
+    losses = [[row.get("train/loss") for row in open_metrics(run).rows()] for run in (plain, cached)]
+    assert losses[0] == losses[1]
