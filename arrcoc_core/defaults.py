@@ -49,6 +49,10 @@ DEFAULTS = Experiment(
         bf16=False,
         gradient_checkpointing=False,
         seed=1,
+        objective="distil",
+        first_share=0.4,
+        selections=4,
+        budgets=(),
     ),
     evaluation=Evaluation(every_n_steps=50, samples=256, pictures=4),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
@@ -84,6 +88,10 @@ ABSENT: Mapping[str, object] = {
     "data.resize": "square",
     "data.min_pixels": 0,
     "data.prompt": "{question}",
+    "train.objective": "distil",
+    "train.first_share": 0.4,
+    "train.selections": 4,
+    "train.budgets": (),
 }
 """Path of each identity field that came after the first version -> the value that behaves as before it existed.
 

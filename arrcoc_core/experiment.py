@@ -18,6 +18,7 @@ from arrcoc_core.values import INHERIT, Value, value
 
 BaseName = Literal[
     "tiny",
+    "tiny-hard",
     "Qwen/Qwen3-VL-2B-Instruct",
     "Qwen/Qwen3-VL-4B-Instruct",
     "Qwen/Qwen3-VL-8B-Instruct",
@@ -31,6 +32,9 @@ Resize = Literal["square", "dynamic"]
 BadPictures = Literal["error", "skip"]
 Device = Literal["auto", "cpu", "cuda"]
 ShardBase = Literal["auto", "always", "never"]
+Objective = Literal[
+    "distil", "distil+rloo", "rloo", "saliency", "saliency+rloo", "noise-gate", "soft-gate", "straight-through"
+]
 
 Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -47,7 +51,8 @@ class Model(Value):
     """The base that stays as it is; only the selector in front of it learns."""
 
     base: BaseName = INHERIT
-    """Base model: "tiny" ships with the repository and runs on a CPU; the others are Qwen3-VL from the Hub."""
+    """Base model: "tiny" and "tiny-hard" ship with the repository and run on a CPU; the others are Qwen3-VL from the
+    Hub."""
 
     revision: Revision = INHERIT
     """Revision of the base on the Hub, best a commit; "" = the newest, which is then kept for the whole run."""
@@ -97,8 +102,9 @@ class Data(Value):
     """Pictures, questions and answers."""
 
     dataset: Text = INHERIT
-    """"synthetic" (made from the seed, no download), a data set on the Hub ("owner/name", "owner/name@revision"), or
-    the whole path of a folder or of a file of records on this machine (docs/data.md)."""
+    """"synthetic" (made from the seed, no download; "synthetic-hard" asks about places, too), a data set on the Hub
+    ("owner/name", "owner/name@revision"), or the whole path of a folder or of a file of records on this machine
+    (docs/data.md)."""
 
     split_train: Text = INHERIT
     """Name of the split to train on."""
@@ -194,6 +200,19 @@ class Train(Value):
     seed: Whole = INHERIT
     """Seed of the data order, the noise and the selector's first parameters."""
 
+    objective: Objective = INHERIT
+    """What the selector is trained on: "distil" imitates the base's own attention, "rloo" rewards right answers from K
+    tokens, "a+b" is a first and then b; the others are rivals to compare with."""
+
+    first_share: Annotated[float, Field(gt=0, lt=1)] = INHERIT
+    """Share of the optimizer steps that the first of two objectives gets."""
+
+    selections: Annotated[int, Field(ge=2, le=64)] = INHERIT
+    """Selections of K tokens that "rloo" draws for each question."""
+
+    budgets: tuple[Count, ...] = INHERIT
+    """K of the training steps, taken in turn; empty = always tokens.keep. "distil" and "saliency" need none."""
+
     if TYPE_CHECKING:
 
         def but(
@@ -208,6 +227,10 @@ class Train(Value):
             bf16: bool = ...,
             gradient_checkpointing: bool = ...,
             seed: int = ...,
+            objective: Objective = ...,
+            first_share: float = ...,
+            selections: int = ...,
+            budgets: tuple[int, ...] = ...,
         ) -> "Train": ...
 
 

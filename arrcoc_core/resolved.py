@@ -13,18 +13,18 @@ from arrcoc_core.experiment import SECTIONS, Experiment, Vertex
 from arrcoc_core.identity import fingerprint
 from arrcoc_core.values import INHERIT, Source, Value, unchecked, written
 
-SYNTHETIC = "synthetic"
-"""Name of the data set that is made on the spot."""
+SYNTHETIC = ("synthetic", "synthetic-hard")
+"""Names of the data sets that are made on the spot."""
 
 SYNTHETIC_SPLITS = ("train", "validation")
 
 SYNTHETIC_SAMPLES = 20_000
 """Questions per epoch of the synthetic set where `max_train_samples` is 0."""
 
-TINY = "tiny"
-"""Name of the base that ships with the code."""
+TINY = ("tiny", "tiny-hard")
+"""Names of the bases that ship with the code."""
 
-PIXELS_PER_TOKEN: Mapping[str, int] = {TINY: 8}
+PIXELS_PER_TOKEN: Mapping[str, int] = dict.fromkeys(TINY, 8)
 """Side of the square of pixels behind one visual token, by base; `QWEN_PIXELS_PER_TOKEN` for the others."""
 
 QWEN_PIXELS_PER_TOKEN = 32
@@ -71,7 +71,7 @@ class ResolvedExperiment:
     def total_steps(self) -> int | None:
         """Optimizer steps of the whole training; None where only the data set itself knows its size."""
         data, train = self.experiment.data, self.experiment.train
-        samples = data.max_train_samples or (SYNTHETIC_SAMPLES if data.dataset == SYNTHETIC else 0)
+        samples = data.max_train_samples or (SYNTHETIC_SAMPLES if data.dataset in SYNTHETIC else 0)
         if not samples:
             return None
         return -(-samples // (train.batch_size * train.gradient_accumulation_steps)) * train.epochs

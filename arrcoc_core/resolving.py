@@ -229,6 +229,14 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             f"Keep at most {n}, or raise data.image_size.",
             sources,
         )
+    if max(experiment.train.budgets, default=0) > n:
+        raise _contradiction(
+            experiment,
+            "train.budgets",
+            f"train.budgets = {experiment.train.budgets!r}: a picture has only {n} visual tokens.",
+            "Take smaller ones, or raise data.image_size.",
+            sources,
+        )
     data = experiment.data
     if data.split_train == data.split_val:
         raise _contradiction(
@@ -238,7 +246,7 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             "Evaluate on questions that training does not see: choose another split.",
             sources,
         )
-    if data.dataset == SYNTHETIC:
+    if data.dataset in SYNTHETIC:
         for path, split in (("data.split_train", data.split_train), ("data.split_val", data.split_val)):
             if split not in SYNTHETIC_SPLITS:
                 message = f"{path} = {split!r}: the synthetic set has no such split."
@@ -255,11 +263,14 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
     if data.min_pixels > size**2:
         message = f"data.min_pixels = {data.min_pixels} is more than the most, data.image_size squared: {size**2}."
         raise _contradiction(experiment, "data.min_pixels", message, "Lower it, or raise data.image_size.", sources)
-    if base == TINY and experiment.model.revision:
+    if base == "tiny" and data.dataset == "synthetic-hard":
+        message = f'data.dataset = {data.dataset!r}: the base "tiny" knows no words for places.'
+        raise _contradiction(experiment, "data.dataset", message, 'Take model.base = "tiny-hard".', sources)
+    if base in TINY and experiment.model.revision:
         raise _contradiction(
             experiment,
             "model.revision",
-            f"model.revision = {experiment.model.revision!r}: {TINY} ships with the code and has no revisions.",
+            f"model.revision = {experiment.model.revision!r}: {base} ships with the code and has no revisions.",
             "Leave it out, or take a base from the Hub.",
             sources,
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Device,
         Features,
         GpuName,
+        Objective,
         Resize,
         ShardBase,
     )
@@ -67,6 +68,10 @@ if TYPE_CHECKING:
             "train.bf16": Sequence[bool],
             "train.gradient_checkpointing": Sequence[bool],
             "train.seed": Sequence[int],
+            "train.objective": Sequence[Objective],
+            "train.first_share": Sequence[float],
+            "train.selections": Sequence[int],
+            "train.budgets": Sequence[tuple[int, ...]],
             "evaluation.every_n_steps": Sequence[int],
             "evaluation.samples": Sequence[int],
             "evaluation.pictures": Sequence[int],

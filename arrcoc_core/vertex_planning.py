@@ -24,6 +24,7 @@ from arrcoc_core.catalog import (
     machine_for,
 )
 from arrcoc_core.catalog.rules import WORDS
+from arrcoc_core.resolved import SYNTHETIC, TINY
 from arrcoc_core.vertex_request import planned_request
 
 if TYPE_CHECKING:
@@ -237,6 +238,6 @@ def _secrets(resolved: ResolvedExperiment, facts: Facts) -> Mapping[str, str]:
     assert facts.cloud is not None
     wanted = ["WANDB_API_KEY"] if facts.logging.online else []
     experiment = resolved.experiment
-    if experiment.model.base != "tiny" or experiment.data.dataset != "synthetic" or experiment.hub.repo:
+    if experiment.model.base not in TINY or experiment.data.dataset not in SYNTHETIC or experiment.hub.repo:
         wanted.append("HF_TOKEN")
     return {variable: facts.cloud.names.secret(variable) for variable in wanted}

@@ -2,10 +2,10 @@
 
 `open_samples` gives a training and a validation set as sequences of `Sample`:
 
-- "synthetic": made on the spot (`training.tiny.synthetic`). The splits "train" and "validation" are separate streams
-  of pictures that never meet, nor those the base was trained on. The pictures of a set are the same for every
-  experiment. In training four questions in a row are about one picture, and change with the epoch; in validation there
-  is one question about each picture, always the same.
+- "synthetic", "synthetic-hard": made on the spot (`training.tiny.synthetic`). The splits "train" and "validation" are
+  separate streams of pictures that never meet, nor those the base was trained on. The pictures of a set are the same
+  for every experiment. In training four questions in a row are about one picture, and change with the epoch; in
+  validation there is one question about each picture, always the same. The hard set asks about places, too.
 - a data set of the Hub, or a folder in its layout (`training/hub_rows.py`), downloaded or streamed. It is pinned: the
   newest commit, or that of `name@revision`, is looked up once and kept for the whole run.
 - VQAv2 in its own format, or records in JSON (`training/file_rows.py`).
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Split = str
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+HARD = "synthetic-hard"
 SYNTHETIC_SEED = 0  # of the pictures and validation questions; the experiment's seed decides the order
 
 
@@ -48,7 +49,7 @@ def pin(dataset: str) -> str:
     A branch or a tag behind the @ is looked up, too: it may name something else tomorrow. A commit is not.
     """
     name, _, revision = dataset.partition("@")
-    if dataset == SYNTHETIC or Path(dataset).exists() or _COMMIT.fullmatch(revision):
+    if dataset in SYNTHETIC or Path(dataset).exists() or _COMMIT.fullmatch(revision):
         return dataset
     if Path(dataset).is_absolute():
         raise ConfigError(
@@ -81,11 +82,11 @@ def open_samples(data: Data, dataset: str, count_val: int, token_side: int = 1) 
             remedy="Evaluate on questions that training does not see: choose another split.",
         )
     sizing = Sizing(data.resize, data.image_size, data.min_pixels, token_side)
-    if dataset == SYNTHETIC:
+    if dataset in SYNTHETIC:
         train_count = data.max_train_samples or SYNTHETIC_SAMPLES
         return (
-            Synthetic(data.split_train, train_count, sizing, together=4),
-            Synthetic(data.split_val, count_val, sizing, together=1),
+            Synthetic(data.split_train, train_count, sizing, together=4, hard=dataset == HARD),
+            Synthetic(data.split_val, count_val, sizing, together=1, hard=dataset == HARD),
         )
     train, validation = (
         _open(data, dataset, split, count, sizing)
@@ -111,14 +112,15 @@ class Synthetic:
 
     window = 0
 
-    def __init__(self, split: Split, count: int, sizing: Sizing, *, together: int) -> None:
+    def __init__(self, split: Split, count: int, sizing: Sizing, *, together: int, hard: bool = False) -> None:
+        """`hard`: places are asked about, too."""
         if split not in ("train", "validation"):
             raise ConfigError(
                 f"the synthetic set has no split {split!r}",
                 remedy='Use "train" and "validation".',
             )
         self.together = together
-        self._split, self._count, self._sizing = split, count, sizing
+        self._split, self._count, self._sizing, self._hard = split, count, sizing, hard
 
     def __len__(self) -> int:
         return self._count
@@ -129,8 +131,16 @@ class Synthetic:
         number, k = divmod(index, self.together)
         shown = _synthetic_picture(self._split, number)
         seed = (SYNTHETIC_SEED, number, draw if self.together > 1 else 0)
-        asked = synthetic.questions(shown.things)[np.random.default_rng(seed).permutation(synthetic.QUESTIONS)[k]]
-        return Sample((self._sizing(shown.pixels),), (number,), asked.text, asked.answer, question_type=asked.kind)
+        asked_for = synthetic.questions(shown.things, synthetic.HARD if self._hard else synthetic.EASY)
+        asked = asked_for[np.random.default_rng(seed).permutation(len(asked_for))[k]]
+        return Sample(
+            (self._sizing(shown.pixels),),
+            (number,),
+            asked.text,
+            asked.answer,
+            question_type=asked.kind,
+            region=synthetic.region(asked.thing),
+        )
 
 
 @lru_cache(maxsize=4)

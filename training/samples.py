@@ -19,6 +19,7 @@ class Sample:
     answers: what each of several people said; () where there is one right answer.
     question_type, answer_type: what the set says of them ("what color is the"; "yes/no", "number", "other"), or "".
     question_id: the set's own name of the question, or "".
+    region: (top, left, bottom, right) of what is asked about, as shares of the first picture; None: not known.
     """
 
     pictures: tuple[NDArray[np.uint8], ...]
@@ -29,6 +30,7 @@ class Sample:
     question_type: str = ""
     answer_type: str = ""
     question_id: str = ""
+    region: tuple[float, float, float, float] | None = None
 
 
 class Samples(Protocol):

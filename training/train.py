@@ -7,8 +7,9 @@ with the name of an experiment.
 What happens, in order: wandb is started, the frozen base loaded, the data opened, the newest whole checkpoint (if there
 is one) taken up; then the loop: one optimizer step, sometimes an evaluation, one metrics row, sometimes a checkpoint,
 which is written in the background.
-The objective is to imitate the frozen language model's own attention to the picture at the position of the answer;
-what is evaluated is whether it answers right from the K tokens the selector keeps.
+The objective (`training/objectives/`) is first of all to imitate the frozen language model's own attention to the
+picture at the position of the answer; what is evaluated is whether it answers right from the K tokens the selector
+keeps.
 
 Order, noise and learning rate of a step are pure functions of (seed, step, place in the step), so that a resumed run
 goes on exactly as if it had never stopped, and on another number of processes with the same samples in the same order.
@@ -167,9 +168,9 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.memory import Room
     from training.model.arrcoc_qwen import ArrCocQwen
     from training.model.budget import Budget
-    from training.model.objective import distillation_loss
     from training.model.processing import Processor
     from training.model.registry import find_folder, parameters_hash, pin_base, token_side
+    from training.objectives import Step, find_objective
     from training.sharding import held_bytes, load_shared, wants_sharding
 
     name = experiment.model.base
@@ -207,7 +208,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             f"the checkpoint at step {saved.step} was trained with a base {name} of other parameters",
             remedy="Restore the base's files, or launch a new run.",
         )
-    parameters = list(model.selector.parameters())
+    parameters = [p for p in model.selector.parameters() if p.requires_grad]
     story.say(
         f"base {model.base.title}: {_count(model.base.model.parameters())} parameters, frozen, "
         f"sha256 {base_hash[:16]}…; selector: {_count(parameters)} parameters to learn"
@@ -237,12 +238,13 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         f"data {dataset}: {len(samples):,} questions to train on ({data.split_train}), {len(held_out):,} held out "
         f"({data.split_val}); {total:,} steps of {per_step} questions"
     )
+    objective = find_objective(training.objective, training.first_share)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, training.warmup_ratio))
     budget = Budget.of(experiment.tokens)
     evaluator = Evaluator(
         model, held_out, collate, budget, experiment.evaluation.pictures, device, training.bf16, world
     )
-    if name != TINY:  # what fits in training is to fit here, too
+    if name not in TINY:  # what fits in training is to fit here, too
         evaluator.chunk = min(evaluator.chunk, training.batch_size)
     keep, all_tokens = experiment.tokens.keep, evaluator.tokens_per_picture()
     if keep > all_tokens and not budget.share:
@@ -389,12 +391,14 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
                 seen = look(batch.pictures).about(batch.about)
                 asked = model.ask(batch.questions, batch.answers, seen.grids)
-                _, teacher = model.read_all(seen, asked)
             if training.gradient_checkpointing:
                 scores = activation_checkpoint(model.scores, seen, asked, use_reentrant=False)
             else:
                 scores = model.scores(seen, asked)
-            part = distillation_loss(scores, teacher) * len(batch.questions) / per_step
+            to_keep = budget.in_step(step, training.budgets).counts(scores.detach(), seen.present, batch.questions)
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
+                mean = objective(Step(model, seen, asked, scores, to_keep, step / total, training.selections))
+            part = mean * len(batch.questions) / per_step
             part.backward()
             watch.see(n, part.item(), numbers[begin : begin + len(batch.questions)])
             loss += part.item()

@@ -34,6 +34,7 @@ COMMANDS = {
     "upload": "upload:upload",
     "sync": "sync:sync",
     "diff": "diff:diff",
+    "compare": "compare:compare",
     "costs": "costs:costs",
     "setup": "setup:setup",
     "accounts": "accounts:accounts",
@@ -194,6 +195,16 @@ def build_parser() -> argparse.ArgumentParser:
     _named(command, "a", "any", f"an experiment or a run{ONLINE_HELP}")
     _named(command, "b", "any", "another")
     _json(command)
+
+    command = add("compare", "measure trained selectors against each other and the rules, at several budgets")
+    action = command.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN_HELP}; or a sweep: all of its runs")
+    action.names_kind = "run"  # pyright: ignore[reportAttributeAccessIssue]
+    command.add_argument("--budgets", metavar="B,B", help="shares of N, or K: default 1/2,1/4,1/8,1/16")
+    command.add_argument("--samples", type=_positive, metavar="N", help="held-out questions: default 1024")
+    command.add_argument("--seeds", type=_positive, metavar="N", help="draws of the rules that draw: default 3")
+    command.add_argument("--rules", metavar="R,R", help="only these rules, such as random,uniform,teacher")
+    command.add_argument("--search", type=int, metavar="N", help="passes a question for the best subset; 0: none")
+    command.add_argument("--out", metavar="DIR", help="where table, plot and figures go: default beside the first run")
 
     command = add("costs", "print what each machine of Vertex AI costs an hour, with the date of the prices")
     command.add_argument("--gpu", default=None, metavar="GPU", help="only machines with this GPU, such as L4")

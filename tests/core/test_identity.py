@@ -51,25 +51,30 @@ OTHER: dict[type, Callable[[object], object]] = {
     str: lambda old: f"{old}x",
     tuple: lambda old: (*old, "x"),  # type: ignore[misc]
 }
-OTHER_CHOICE = {"data.resize": "dynamic", "data.bad_pictures": "skip"}
 SITE = Site("set", "", 0)
+
+
+OTHERS = {
+    "model.base": "Qwen/Qwen3-VL-2B-Instruct",
+    "compute.device": "cuda",
+    "compute.shard_base": "always",
+    "data.resize": "dynamic",
+    "data.bad_pictures": "skip",
+    "hub.repo": "me/arr-coc",
+    "model.features": "vision",
+    "model.balance": "fixed",
+    "tokens.share": 0.125,
+    "tokens.mass": 0.9,
+    "train.objective": "rloo",
+    "train.budgets": (4, 8),
+}
+"""Where not any value of the same type is allowed."""
 
 
 def _other(path: str) -> Experiment:
     """DEFAULTS with one value changed."""
-    if path == "model.base":
-        return with_path(DEFAULTS, path, "Qwen/Qwen3-VL-2B-Instruct", SITE)
-    if path == "compute.shard_base":
-        return with_path(DEFAULTS, path, "always", SITE)
-    if path == "compute.device":
-        return with_path(DEFAULTS, path, "cuda", SITE)
-    if path in OTHER_CHOICE:
-        return with_path(DEFAULTS, path, OTHER_CHOICE[path], SITE)
-    if path == "hub.repo":
-        return with_path(DEFAULTS, path, "me/arr-coc", SITE)
-    others = {"model.features": "vision", "model.balance": "fixed", "tokens.share": 0.125, "tokens.mass": 0.9}
-    if path in others:
-        return with_path(DEFAULTS, path, others[path], SITE)
+    if path in OTHERS:
+        return with_path(DEFAULTS, path, OTHERS[path], SITE)
     old = flat(DEFAULTS)[path]
     return with_path(DEFAULTS, path, OTHER[type(old)](old), SITE)
 

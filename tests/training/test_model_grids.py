@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from training.model.objective import distillation_loss
 
 from arrcoc_core.errors import ConfigError
 from training.model import pruning
 from training.model.arrcoc_qwen import ArrCocQwen
-from training.model.objective import distillation_loss
 from training.model.prompts import Asked
 from training.model.registry import load_base
 from training.model.seeing import Seen

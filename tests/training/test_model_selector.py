@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-
 from training.model.objective import distillation_loss
+
 from training.model.selector import (
     Selector,
     SelectorConfig,

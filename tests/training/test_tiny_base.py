@@ -14,7 +14,7 @@ from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.registry import TINY_FOLDER, load_base
 from training.tiny.synthetic import pick, picture, questions
 from training.tiny.tokenizer import MERGE_SIZE, PATCH_SIZE, make_image_processor, make_tokenizer
-from training.tiny.train_base import SEED, STAGES, Trainer
+from training.tiny.train_base import EASY_BASE, SEED, Trainer
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def test_the_first_steps_of_the_script_are_those_of_the_shipped_log(log: list[di
 
 
 def test_the_shipped_log_is_whole(log: list[dict]) -> None:
-    assert [row["step"] for row in log] == list(range(sum(stage.steps for stage in STAGES)))
-    assert [row["stage"] for row in log] == [stage.name for stage in STAGES for _ in range(stage.steps)]
+    assert [row["step"] for row in log] == list(range(sum(stage.steps for stage in EASY_BASE.stages)))
+    assert [row["stage"] for row in log] == [stage.name for stage in EASY_BASE.stages for _ in range(stage.steps)]
     assert np.mean([row["accuracy"] for row in log if row["stage"] == "vision"][-50:]) > 0.995
 
 

@@ -47,8 +47,8 @@ def _head(record: Record, repo: str) -> ModelCardData:
         license=LICENCE,
         library_name="arrcoc",
         pipeline_tag=_TASK,
-        base_model=record.base if record.base != TINY else None,
-        base_model_relation="adapter" if record.base != TINY else None,
+        base_model=record.base if record.base not in TINY else None,
+        base_model_relation="adapter" if record.base not in TINY else None,
         datasets=[name] if revision else None,
         tags=["arrcoc", "visual-token-selection", "qwen3-vl"],
         model_name=repo.rpartition("/")[2],
@@ -148,7 +148,7 @@ def _facts(record: Record, budget: str, wandb: str) -> str:
 
 
 def _licence(record: Record) -> str:
-    base = "" if record.base == TINY else f" {_base(record)}, which is not in here, has a licence of its own."
+    base = "" if record.base in TINY else f" {_base(record)}, which is not in here, has a licence of its own."
     return f"## Licence\n\nThe selector: MIT.{base}"
 
 
@@ -159,7 +159,7 @@ def _everything(record: Record) -> str:
 
 
 def _base(record: Record) -> str:
-    if record.base == TINY:
+    if record.base in TINY:
         return "the tiny Qwen3-VL that ships with arrcoc"
     return f"[{record.base}](https://huggingface.co/{record.base})"
 

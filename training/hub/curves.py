@@ -87,16 +87,18 @@ def _accuracies(
             for x in range(panel.left, panel.right, 22):
                 draw.line((x, y, min(x + 12, panel.right), y), _COLOURS[name], 3)
             ends.append((y, f"{label} {summary[name] * 100:.1f} %", _COLOURS[name]))
-    for y, (_, label, colour) in zip(_spread([y for y, _, _ in sorted(ends)]), sorted(ends), strict=True):
-        draw.text((panel.right + 16, y), label, colour, _font(24), anchor="lm")
+    for y, (_, label, colour) in zip(
+        spread([y for y, _, _ in sorted(ends)], _TOP / 2, HEIGHT - _BOTTOM / 2), sorted(ends), strict=True
+    ):
+        draw.text((panel.right + 16, y), label, colour, font(24), anchor="lm")
 
 
-def _spread(places: Sequence[float], apart: float = 32.0) -> list[float]:
-    """Ascending places moved as little as it takes to be `apart`, within the picture."""
+def spread(places: Sequence[float], top: float, bottom: float, apart: float = 32.0) -> list[float]:
+    """Ascending places moved as little as it takes to be `apart`, between `top` and `bottom`."""
     moved: list[float] = []
     for place in places:
-        moved.append(max(place, moved[-1] + apart) if moved else max(place, _TOP / 2))
-    lowest = HEIGHT - _BOTTOM / 2
+        moved.append(max(place, moved[-1] + apart) if moved else max(place, top))
+    lowest = bottom
     for index in range(len(moved) - 1, -1, -1):
         moved[index] = min(moved[index], lowest)
         lowest = moved[index] - apart
@@ -104,16 +106,16 @@ def _spread(places: Sequence[float], apart: float = 32.0) -> list[float]:
 
 
 def _axes(draw: ImageDraw.ImageDraw, panel: _Panel, title: str, ticks: Sequence[tuple[float, str]]) -> None:
-    draw.text((panel.left, 24), title, _TEXT, _font(28))
+    draw.text((panel.left, 24), title, _TEXT, font(28))
     for value, label in ticks:
         y = panel.y(value)
         draw.line((panel.left, y, panel.right, y), _GRID, 2)
-        draw.text((panel.left - 14, y), label, _FAINT, _font(22), anchor="rm")
+        draw.text((panel.left - 14, y), label, _FAINT, font(22), anchor="rm")
     for step in (0, panel.last_step):
         anchor = "la" if step == 0 else "ra"
-        draw.text((panel.x(step), HEIGHT - _BOTTOM + 14), f"{step:,}", _FAINT, _font(22), anchor=anchor)
+        draw.text((panel.x(step), HEIGHT - _BOTTOM + 14), f"{step:,}", _FAINT, font(22), anchor=anchor)
     middle = (panel.left + panel.right) / 2
-    draw.text((middle, HEIGHT - _BOTTOM + 14), "optimizer steps", _FAINT, _font(22), anchor="ma")
+    draw.text((middle, HEIGHT - _BOTTOM + 14), "optimizer steps", _FAINT, font(22), anchor="ma")
 
 
 def _line(
@@ -139,5 +141,5 @@ def _ticks(low: float, high: float) -> list[float]:
     return [index * step for index in range(first, max(last, first + 1) + 1)]
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)

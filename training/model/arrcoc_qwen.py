@@ -109,11 +109,8 @@ class ArrCocQwen:
         """
         folder = find_selector(place, revision)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        selector = Selector(SelectorConfig(**config["selector"]))
-        selector.load_state_dict(load_file(folder / WEIGHTS))
-        selector.eval()
         base = load_base(config["base"], config.get("base_revision", ""), device=device, dtype=dtype)
-        return cls(base, selector, Processor.load(folder))
+        return cls(base, load_selector(folder), Processor.load(folder))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the selector's weights, a config that names the base, whose own weights are not copied, and how
@@ -180,13 +177,14 @@ class ArrCocQwen:
         return _judge(*pruning.run(self.base.model, asked, seen.tokens, kept))
 
     @torch.no_grad()
-    def read_all(self, seen: Seen, asked: Asked) -> tuple[Reading, Tensor]:
+    def read_all(self, seen: Seen, asked: Asked, layer: int | None = None) -> tuple[Reading, Tensor]:
         """The answers with all N tokens, and the teacher from the same pass.
 
-        The teacher is the answer position's attention to each visual token, mean over all layers and heads, scaled
-        to sum to 1: [B, N], float32, 0 in the padding of `seen`. It needs this full pass; that is what it costs.
+        The teacher is the answer position's attention to each visual token, mean over all layers (or of the one
+        `layer`) and heads, scaled to sum to 1: [B, N], float32, 0 in the padding of `seen`. It needs this full pass;
+        that is what it costs.
         """
-        recorder = Recorder(asked.answer_column)
+        recorder = Recorder(asked.answer_column, layer)
         output = pruning.run(self.base.model, asked, seen.tokens, seen.present, recorder=recorder)
         mean = recorder.mean
         attention = mean.new_zeros(seen.present.shape).masked_scatter(seen.present, mean[asked.visual])
@@ -215,6 +213,14 @@ class ArrCocQwen:
         """Text of a Reading's guesses."""
         tokenizer = self.base.tokenizer
         return [tokenizer.decode(row[row != IGNORED], skip_special_tokens=True).strip() for row in guesses]
+
+
+def load_selector(folder: Path) -> Selector:
+    """The selector alone that `save_pretrained` wrote, for evaluation, on the CPU."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    selector = Selector(SelectorConfig(**config["selector"]))
+    selector.load_state_dict(load_file(folder / WEIGHTS))
+    return selector.eval()
 
 
 def _judge(logits: Tensor, targets: Tensor) -> Reading:

@@ -19,16 +19,20 @@ NAME = "sdpa_with_answer_row"
 
 
 class Recorder:
-    """Collects one query row of attention: `columns` int64 [B] says which. Give it to the model as `recorder=`."""
+    """Collects one query row of attention: `columns` int64 [B] says which. Give it to the model as `recorder=`.
 
-    def __init__(self, columns: Tensor) -> None:
+    layer: the only one to record, counted from 0; None: all of them.
+    """
+
+    def __init__(self, columns: Tensor, layer: int | None = None) -> None:
         self.columns = columns
+        self.layer = layer
         self._sum: Tensor | None = None
-        self._layers = 0
+        self._layers = self._passed = 0
 
     @property
     def mean(self) -> Tensor:
-        """[B, S], float32: the row's attention, mean over all layers and heads (sums to 1 over the sequence)."""
+        """[B, S], float32: the row's attention, mean over recorded layers and all heads (sums to 1 over the row)."""
         if self._sum is None:
             raise RuntimeError("nothing was recorded: was the base loaded by load_base?")
         return self._sum / self._layers
@@ -36,6 +40,9 @@ class Recorder:
     @torch.no_grad()
     def add(self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
         """One layer: query [B, H, S, d], key [B, H_kv, S, d], mask bool or additive [B, 1, S, S], or None: causal."""
+        self._passed += 1
+        if self.layer not in (None, self._passed - 1):
+            return
         batch, heads, length, width = query.shape
         rows = self.columns.view(-1, 1, 1, 1)
         query = query.gather(2, rows.expand(-1, heads, 1, width)).view(batch, key.shape[1], -1, width)

@@ -33,6 +33,10 @@ class Budget:
     def of(tokens: Tokens) -> Budget:
         return Budget(tokens.keep, tokens.share, tokens.mass)
 
+    def in_step(self, step: int, budgets: Sequence[int]) -> Budget:
+        """The budget that optimizer step `step` trains at: of several K one after the other; () = always this one."""
+        return Budget(budgets[step % len(budgets)]) if budgets else self
+
     def counts(self, scores: Tensor, present: Tensor, questions: Sequence[str] = ()) -> Tensor:
         """Tokens to keep of each row: int64 [B], from scores [B, N] and bool [B, N], false in the padding.
 

@@ -34,15 +34,15 @@ from arrcoc_core.errors import ConfigError
 from training.model import attention
 from training.sharding import whole
 
-TINY = "tiny"
 TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "base"
+SHIPPED = {"tiny": TINY_FOLDER, "tiny-hard": TINY_FOLDER.with_name("hard_base")}
 HUB_NAMES = (
     "Qwen/Qwen3-VL-2B-Instruct",
     "Qwen/Qwen3-VL-4B-Instruct",
     "Qwen/Qwen3-VL-8B-Instruct",
     "Qwen/Qwen3-VL-30B-A3B-Instruct",
 )
-NAMES = (TINY, *HUB_NAMES)
+NAMES = (*SHIPPED, *HUB_NAMES)
 
 _CLASSES: dict[str, type[PreTrainedModel]] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
@@ -130,8 +130,8 @@ def load_base(
 
 def find_folder(name: str, revision: str = "") -> Path:
     """Where a base's files lie on this machine; those of a Hub name are fetched first when they are not there."""
-    if name == TINY:
-        return TINY_FOLDER
+    if name in SHIPPED:
+        return SHIPPED[name]
     if name in HUB_NAMES:
         return _fetch(name, revision, _FILES)
     if (Path(name) / "config.json").is_file():

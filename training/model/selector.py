@@ -72,6 +72,7 @@ class ParticipatoryScorer(nn.Module):
         if config.features != "vision":
             self.read_texture = nn.Linear(CHANNELS, width)
         self.couple = nn.Sequential(nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 1))
+        self.couple[-1].bias.requires_grad_(False)  # the map is normalised, so a constant means nothing
 
     def forward(self, tokens: Tensor, texture: Tensor, question: Tensor, question_mask: Tensor) -> Tensor:
         """tokens [B, N, D], texture [B, N, 13], question [B, T, D], question_mask bool [B, T] -> [B, N]."""
@@ -240,9 +241,14 @@ def uniform_selection(grids: Sequence[Grids], budget: int | Tensor) -> Tensor:
     """
     if isinstance(budget, Tensor):
         budget = budget.cpu()
-    lines = {held: torch.cat([_spread(grid) for grid in held]) for held in set(grids)}
-    ranks = torch.nn.utils.rnn.pad_sequence([lines[held] for held in grids], batch_first=True, padding_value=torch.inf)
+    ranks = uniform_ranks(grids)
     return allocate(-ranks, budget, ranks.isfinite())
+
+
+def uniform_ranks(grids: Sequence[Grids]) -> Tensor:
+    """When each token is taken in that order, 0 to below 1, and infinity in the padding: float64 [B, N]."""
+    lines = {held: torch.cat([_spread(grid) for grid in held]) for held in set(grids)}
+    return torch.nn.utils.rnn.pad_sequence([lines[held] for held in grids], batch_first=True, padding_value=torch.inf)
 
 
 def _spread(grid: tuple[int, int]) -> Tensor:

@@ -17,8 +17,8 @@ HIDDEN = 128
 VISION_HIDDEN = 64
 
 
-def make_config(tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
-    """Configuration of the tiny base over `tokenizer`'s vocabulary."""
+def make_config(tokenizer: PreTrainedTokenizerBase, dropout: float = 0.2) -> Qwen3VLConfig:
+    """Configuration of a tiny base over `tokenizer`'s vocabulary; `dropout` of attention while it is trained."""
     number = tokenizer.convert_tokens_to_ids
     return Qwen3VLConfig(
         text_config={
@@ -30,8 +30,8 @@ def make_config(tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
             "num_key_value_heads": 2,
             "head_dim": 32,
             "max_position_embeddings": 1024,
-            # While the base is trained: makes several heads look where the answer is, as in a large model.
-            "attention_dropout": 0.2,
+            # Above 0 it makes several heads look where the answer is, as in a large model.
+            "attention_dropout": dropout,
             "pad_token_id": tokenizer.pad_token_id,
             "tie_word_embeddings": True,
             "rope_parameters": {
@@ -62,10 +62,10 @@ def make_config(tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
     )
 
 
-def make_model(tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen3VLForConditionalGeneration:
+def make_model(tokenizer: PreTrainedTokenizerBase, seed: int, dropout: float = 0.2) -> Qwen3VLForConditionalGeneration:
     """A tiny base with weights drawn from `seed`, on the CPU in float32."""
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(make_config(tokenizer))
+    model = Qwen3VLForConditionalGeneration(make_config(tokenizer, dropout))
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model

@@ -1,4 +1,4 @@
-"""Batches for training the base: all 12 questions about a picture in one sequence, some of its tokens hidden.
+"""Batches for training a base: 12 questions about a picture in one sequence, some of its tokens perhaps hidden.
 
 A batch is a pure function of (split, seed, step).
 """
@@ -15,10 +15,13 @@ from transformers import PreTrainedTokenizerBase, Qwen2VLImageProcessorPil, Qwen
 
 from training.tiny.synthetic import (
     CELLS,
+    EASY,
     IMAGE_SIZE,
+    PLACES,
     QUESTIONS,
+    Kind,
+    Question,
     Split,
-    Thing,
     cell_labels,
     picture,
     questions,
@@ -27,6 +30,7 @@ from training.tiny.tokenizer import MERGE_SIZE, NOTHING, PATCH_SIZE
 
 IGNORED = -100  # the target of a column in which nothing is to be guessed
 WHOLE_PICTURES = 0.4  # share of those from which no token is hidden
+ONLY_PLACES = 0.5  # share of the pictures of the hard set that are asked about places alone, which are learned last
 
 _PATCHES = IMAGE_SIZE // PATCH_SIZE  # a side
 _TOKENS = _PATCHES // MERGE_SIZE  # a side
@@ -58,14 +62,19 @@ class Packing:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, processor: Qwen2VLImageProcessorPil, model: Qwen3VLModel
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        processor: Qwen2VLImageProcessorPil,
+        model: Qwen3VLModel,
+        kinds: tuple[Kind, ...] = EASY,
     ) -> None:
-        self._tokenizer, self._processor = tokenizer, processor
+        self._tokenizer, self._processor, self._kinds = tokenizer, processor, kinds
         self._ids: dict[str, list[int]] = {}
         self._image = model.config.image_token_id
         picture_ids = "<|im_start|><|vision_start|>" + "<|image_pad|>" * _TOKENS**2 + "<|vision_end|>"
         self._head = torch.tensor(self._words(picture_ids))
-        self._slot = max(len(self._words(line)) for line in self._lines(picture("base", 0, 0).things, whole()))
+        longest = self._lines(questions(picture("base", 0, 0).things, kinds), whole())
+        self._slot = max(len(self._words(line)) for line in longest)
         self._positions = self._make_positions(model)
         self._mask = self._make_mask()
 
@@ -75,7 +84,10 @@ class Packing:
         pictures = [picture(split, seed, number) for number in numbers]
         pixels = self._processor(images=[one.pixels for one in pictures], return_tensors="pt", device="cpu")
         visible = [visible_tokens(seed, number) if hide else whole() for number in numbers]
-        rows = [self._row(one.things, tokens) for one, tokens in zip(pictures, visible, strict=True)]
+        asked = [
+            self._asked(questions(one.things, self._kinds), seed, k) for one, k in zip(pictures, numbers, strict=True)
+        ]
+        rows = [self._row(some, tokens) for some, tokens in zip(asked, visible, strict=True)]
         ids, targets = (torch.stack(column) for column in zip(*rows, strict=True))
         seen = torch.ones(ids.shape, dtype=torch.bool)
         seen[ids == self._image] = torch.from_numpy(np.stack(visible)).flatten()
@@ -91,12 +103,21 @@ class Packing:
             self._mask & seen[:, None, None],
         )
 
-    def _row(self, things: tuple[Thing, ...], visible: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    def _asked(self, all_of_them: tuple[Question, ...], seed: int, number: int) -> tuple[Question, ...]:
+        """Those that stand behind a picture: all of the easy set, 12 of the hard one."""
+        if len(all_of_them) == QUESTIONS:
+            return all_of_them
+        rng = np.random.default_rng((5, seed, number))
+        if rng.random() < ONLY_PLACES:
+            all_of_them = tuple(question for question in all_of_them if question.kind in PLACES)
+        return tuple(all_of_them[k] for k in rng.permutation(len(all_of_them))[:QUESTIONS])
+
+    def _row(self, asked: tuple[Question, ...], visible: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
         """Ids and targets [S]; a target stands where the next token is to be guessed."""
         ids = torch.full((len(self._head) + QUESTIONS * self._slot,), self._tokenizer.pad_token_id)
         targets = torch.full_like(ids, IGNORED)
         ids[: len(self._head)] = self._head
-        for k, line in enumerate(self._lines(things, visible)):
+        for k, line in enumerate(self._lines(asked, visible)):
             words = self._words(line)
             start = len(self._head) + k * self._slot
             end = start + len(words)
@@ -104,10 +125,10 @@ class Packing:
             targets[end - 2], targets[end - 1] = words[-1], self._tokenizer.eos_token_id
         return ids, targets
 
-    def _lines(self, things: tuple[Thing, ...], visible: NDArray[np.bool_]) -> list[str]:
+    def _lines(self, asked: tuple[Question, ...], visible: NDArray[np.bool_]) -> list[str]:
         """Question and answer of each; "nothing" about a thing of which no token is visible."""
         lines = []
-        for question in questions(things):
+        for question in asked:
             row, column = question.thing.row * _TOKENS_PER_CELL, question.thing.column * _TOKENS_PER_CELL
             there = visible[row : row + _TOKENS_PER_CELL, column : column + _TOKENS_PER_CELL].any()
             lines.append(f"{question.text} {question.answer if there else NOTHING}")

@@ -4,7 +4,9 @@ A picture is 64 x 64 pixels on a grid of 4 x 4 cells. Six cells hold a thing, no
 four hold clutter of the highest contrast, so that a selector which follows saliency alone is misled; six are
 empty. A thing stays inside its cell, which is 2 x 2 visual tokens (8 px each): four tokens are enough to answer.
 
-There are two kinds of question, both about content: the colour of a shape, the shape of a colour.
+There are four kinds of question. Two are about content: the colour of a shape, the shape of a colour. Two are about
+places: the colour and the shape at a row and a column, which pixels alone do not tell. The easy set asks the first two
+only, the hard one all four.
 
 Splits are separate random streams, so that no picture of one is a picture of another: "base" trains the frozen
 base, "train" the selector, "validation" only evaluates.
@@ -20,14 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Split = Literal["base", "train", "validation"]
-Kind = Literal["colour of shape", "shape of colour"]
+Kind = Literal["colour of shape", "shape of colour", "colour at place", "shape at place"]
 
 IMAGE_SIZE = 64  # px, both sides
 CELLS = 4  # a side
 CELL = IMAGE_SIZE // CELLS  # px
 THINGS = 6
 CLUTTER = 4
-QUESTIONS = 2 * THINGS  # a picture
+CONTENT: tuple[Kind, ...] = ("colour of shape", "shape of colour")
+PLACES: tuple[Kind, ...] = ("colour at place", "shape at place")
+EASY, HARD = CONTENT, CONTENT + PLACES
+QUESTIONS = len(EASY) * THINGS  # a picture of the easy set
 
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "star", "bar", "diamond")
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -41,6 +46,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "white": (245, 245, 245),
 }
 COLOUR_NAMES = tuple(COLOURS)
+NUMBERS = ("one", "two", "three", "four")  # of rows from the top, of columns from the left
 
 _STREAMS: dict[str, int] = {"base": 1, "train": 2, "validation": 3}
 _SIZES = (13, 14)  # px, side of a thing; smaller than a cell, so that its place inside varies
@@ -96,13 +102,19 @@ def picture(split: Split, seed: int, index: int) -> Picture:
     return Picture(np.clip(canvas, 0, 255).astype(np.uint8), things)
 
 
-def questions(things: tuple[Thing, ...]) -> tuple[Question, ...]:
-    """Every question about a picture's things: two for each, 12 in all, in a fixed order."""
-    return tuple(question for thing in things for question in _about(thing))
+def questions(things: tuple[Thing, ...], kinds: tuple[Kind, ...] = EASY) -> tuple[Question, ...]:
+    """Every question of `kinds` about a picture's things, one of each kind for each thing, in a fixed order."""
+    return tuple(_about(thing, kind) for thing in things for kind in kinds)
+
+
+def region(thing: Thing) -> tuple[float, float, float, float]:
+    """(top, left, bottom, right) of a thing as shares of its picture."""
+    top, left, size = thing.top, thing.left, thing.size
+    return top / IMAGE_SIZE, left / IMAGE_SIZE, (top + size) / IMAGE_SIZE, (left + size) / IMAGE_SIZE
 
 
 def pick(seed: int, index: int, draw: int = 0) -> int:
-    """Which of a picture's 12 questions to ask at the `draw`-th visit (an epoch, say): a pure function."""
+    """Which of an easy picture's 12 questions to ask at the `draw`-th visit (an epoch, say): a pure function."""
     return int(np.random.default_rng((seed, index, draw)).integers(QUESTIONS))
 
 
@@ -115,11 +127,15 @@ def cell_labels(things: tuple[Thing, ...]) -> NDArray[np.int64]:
     return labels
 
 
-def _about(thing: Thing) -> tuple[Question, Question]:
-    return (
-        Question("colour of shape", f"which colour is the {thing.shape}", thing.colour, thing),
-        Question("shape of colour", f"which shape is {thing.colour}", thing.shape, thing),
-    )
+def _about(thing: Thing, kind: Kind) -> Question:
+    place = f"row {NUMBERS[thing.row]} column {NUMBERS[thing.column]}"
+    text = {
+        "colour of shape": f"which colour is the {thing.shape}",
+        "shape of colour": f"which shape is {thing.colour}",
+        "colour at place": f"which colour is at {place}",
+        "shape at place": f"which shape is at {place}",
+    }[kind]
+    return Question(kind, text, thing.colour if kind.startswith("colour") else thing.shape, thing)
 
 
 def _background(rng: np.random.Generator) -> NDArray[np.float32]:

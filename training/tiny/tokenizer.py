@@ -8,7 +8,7 @@ from __future__ import annotations
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessorPil
 
-from training.tiny.synthetic import COLOUR_NAMES, IMAGE_SIZE, SHAPES
+from training.tiny.synthetic import COLOUR_NAMES, IMAGE_SIZE, NUMBERS, SHAPES
 
 PATCH_SIZE = 4  # px
 MERGE_SIZE = 2  # patches a side that make one visual token
@@ -24,6 +24,7 @@ SPECIAL = (
 )
 NOTHING = "nothing"  # what the vision stage reads from a cell without a thing
 WORDS = ("which", "colour", "shape", "is", "the", NOTHING, *SHAPES, *COLOUR_NAMES)
+HARD_WORDS = (*WORDS, "at", "row", "column", *NUMBERS)
 
 # One turn: the picture, the question; the answer and <|im_end|> follow. The answer is guessed from the question's
 # last word, which is the one that matters: so already the first layer can look for what is asked.
@@ -35,9 +36,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Word-level tokenizer, padding on the left (as generation needs)."""
-    vocabulary = {word: number for number, word in enumerate((*SPECIAL, *WORDS))}
+def make_tokenizer(known: tuple[str, ...] = WORDS) -> PreTrainedTokenizerFast:
+    """Word-level tokenizer over `known` words, padding on the left (as generation needs)."""
+    vocabulary = {word: number for number, word in enumerate((*SPECIAL, *known))}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.normalizer = normalizers.Sequence([normalizers.Replace("?", ""), normalizers.Lowercase()])
     words.pre_tokenizer = pre_tokenizers.Whitespace()

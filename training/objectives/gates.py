@@ -1,0 +1,92 @@
+"""Gates: the answer's own loss flows back through the frozen language model to a soft choice of tokens.
+
+A soft top K stands for the hard one while the selector learns: p = sigmoid((scores - t) / tau), with t such that each
+picture's p add up to K, and tau falling. All of them need a backward pass through the base, and evaluate, like
+everything here, with the hard top K. On the tiny bases they stay behind distillation; they are the rivals.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from training.model.pruning import VisualTokens
+from training.model.selector import NOWHERE, allocate
+from training.objectives.step import Step, answer_log_likelihood, bounded_loss
+
+_FROM, _TO = 1.0, 0.1  # temperature over the training
+_BISECTIONS = 40
+_LEAST = 1e-6  # the slope of a square root has no end at 0
+
+
+def noise_gate(step: Step) -> Tensor:
+    """Each token is mixed with noise of its own variance, sqrt(p) token + sqrt(1 - p) noise: unimportant ones drown.
+
+    After AutoSelect (arXiv 2603.07135), whose denoiser is left out: here the base alone reads the noisy tokens.
+    """
+    p = soft_top(step.scores, step.keep, _temperature(step.progress))
+    tokens = step.seen.tokens
+    return _loss(step, VisualTokens(_noisy(tokens.embeddings, p, 1), _noisy(tokens.deepstack, p[:, None], 2)))
+
+
+def soft_gate(step: Step) -> Tensor:
+    """Each token is scaled towards the picture's mean token: p token + (1 - p) mean.
+
+    How a query-conditioned selector is trained end to end on the answer alone; the stand-in for RUTA
+    (arXiv 2608.04132), of which no more is known here than that it is learned and reads the question.
+    """
+    p = soft_top(step.scores, step.keep, _temperature(step.progress))
+    tokens = step.seen.tokens
+    return _loss(step, VisualTokens(_towards_mean(tokens.embeddings, p), _towards_mean(tokens.deepstack, p[:, None])))
+
+
+def straight_through(step: Step) -> Tensor:
+    """Only the K kept tokens are read, each times a gate of value 1 whose gradient is that of p.
+
+    Straight-through estimator (Bengio et al. 2013, arXiv 1308.3432). Kept as a warning: what is dropped gets no
+    gradient, so it never learns that it was needed.
+    """
+    p = soft_top(step.scores, step.keep, 1.0)
+    keep = allocate(step.scores.detach(), step.keep, step.seen.present)
+    gate = (1 + p - p.detach()).to(step.seen.tokens.embeddings.dtype)
+    tokens = step.seen.tokens
+    gated = VisualTokens(tokens.embeddings * gate[..., None], tokens.deepstack * gate[:, None, :, None])
+    return bounded_loss(answer_log_likelihood(step, gated, keep))
+
+
+def soft_top(scores: Tensor, keep: Tensor, temperature: float) -> Tensor:
+    """p [B, N] in 0..1 that add up to `keep` (int64 [B]) in each row; the gradient goes through the threshold, too."""
+    with torch.no_grad():
+        spread = 10 * temperature + 5
+        lowest = scores.masked_fill(scores <= NOWHERE, torch.inf).amin(1, keepdim=True)  # padding is no token
+        low = lowest - spread
+        high = scores.amax(1, keepdim=True) + spread
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            too_many = torch.sigmoid((scores - middle) / temperature).sum(1, keepdim=True) > keep[:, None]
+            low, high = torch.where(too_many, middle, low), torch.where(too_many, high, middle)
+        p = torch.sigmoid((scores - middle) / temperature)
+        slope = p * (1 - p)
+        slope = slope / (slope.sum(1, keepdim=True) + 1e-9)
+    # By the implicit function theorem: dt = slope . dscores keeps the sum where it is.
+    moved = (slope * scores).sum(1, keepdim=True)
+    return torch.sigmoid((scores - middle - moved + moved.detach()) / temperature)
+
+
+def _loss(step: Step, tokens: VisualTokens) -> Tensor:
+    return bounded_loss(answer_log_likelihood(step, tokens, step.seen.present))
+
+
+def _temperature(progress: float) -> float:
+    return _FROM * (1 - progress) + _TO * progress
+
+
+def _noisy(values: Tensor, p: Tensor, tokens_dimension: int) -> Tensor:
+    share = p[..., None].to(values.dtype)
+    noise = torch.randn_like(values) * values.std(tokens_dimension, keepdim=True)
+    return share.clamp_min(_LEAST).sqrt() * values + (1 - share).clamp_min(_LEAST).sqrt() * noise
+
+
+def _towards_mean(values: Tensor, p: Tensor) -> Tensor:
+    share = p[..., None].to(values.dtype)
+    return share * values + (1 - share) * values.mean(-2, keepdim=True)

@@ -1,0 +1,44 @@
+"""The best subset that a search finds: a line above which no selector can be expected at the same K.
+
+For each question, subsets of K tokens are tried with the right answer at hand, and the one that makes it most likely
+is kept: first those of the best known selectors, then swaps of tokens, drawn at random and kept where they help. It is
+a lower bound of the true ceiling, and an upper line for everything that does not know the answer.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from training.model.selector import allocate
+from training.selectors.view import View
+
+
+def search(view: View, starts: list[Tensor], keep: int, tries: int) -> tuple[Tensor, Tensor]:
+    """Which K tokens of each picture were found: (kept bool [B, N], right bool [B]).
+
+    starts: scores [B, N] of known selectors; tries: passes over K tokens for each question beyond those. A question
+    once right stays so, and is not searched any further.
+    """
+    present = view.seen.present
+    best = allocate(starts[0], keep, present)
+    reading = view.model.read(view.seen, view.asked, best)
+    loss, right = reading.loss, reading.right
+    for attempt in range(len(starts) - 1 + tries):
+        candidate = allocate(starts[attempt + 1], keep, present) if attempt + 1 < len(starts) else _swap(view, best)
+        tried = view.model.read(view.seen, view.asked, candidate)
+        better = ~right & (tried.right | (tried.loss < loss))
+        best = torch.where(better[:, None], candidate, best)
+        loss, right = torch.where(better, tried.loss, loss), right | tried.right
+        if bool(right.all()):
+            break
+    return best, right
+
+
+def _swap(view: View, kept: Tensor) -> Tensor:
+    """Another subset of the same size: about a third of the kept tokens for others."""
+    noise = view.noise()
+    stays = kept & (noise > 1 / 3)
+    fresh = view.noise().masked_fill(stays | ~view.seen.present, -torch.inf)
+    ranks = fresh.argsort(1, descending=True).argsort(1)
+    return stays | (ranks < (kept.sum(1) - stays.sum(1))[:, None])
