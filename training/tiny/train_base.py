@@ -8,6 +8,7 @@ Fixed numbers of steps over pictures that never repeat, in stages:
   a token holds its own part of a thing, as in a large model.
 - language: vision is frozen but for DeepStack's mergers, which only now are read; 12 questions about a picture stand
   behind it in one sequence, each of which sees the picture and itself only, and the language model learns to answer.
+- both: vision and language learn to answer together (the hard base only).
 
 The easy base learns with tokens hidden from three pictures in five; about a thing of which none is left the right
 answer is "nothing". So it knows pictures of few tokens, as a real one knows pictures of many sizes, and does not guess
@@ -102,7 +103,7 @@ HARD_BASE = Recipe(
     "hard_base",
     HARD,
     HARD_WORDS,
-    (Stage("vision", 1000, 3e-3), Stage("language", 1000, 2e-3)),
+    (Stage("vision", 1000, 3e-3), Stage("language", 1000, 2e-3), Stage("both", 700, 1.5e-3)),
     hide=False,
     probe=True,
     dropout=0.0,
@@ -133,15 +134,15 @@ class Trainer:
 
     def _train_stage(self, stage: Stage, first: int) -> Iterator[Row]:
         vision, language = self.model.model.visual, self.model.model.language_model
-        vision.requires_grad_(stage.name == "vision")
+        vision.requires_grad_(stage.name != "language")
         for part in (language.layers, vision.deepstack_merger_list):
-            part.requires_grad_(stage.name == "language")
+            part.requires_grad_(stage.name != "vision")
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         if self._probe is not None and stage.name == "vision":
             parameters += self._probe.parameters()
         optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02)
-        loss_of = {"vision": self.vision_loss, "language": self.language_loss}[stage.name]
-        hide = self.recipe.hide and stage.name == "language"
+        loss_of = self.vision_loss if stage.name == "vision" else self.language_loss
+        hide = self.recipe.hide and stage.name != "vision"
         for k in range(stage.steps):
             torch.manual_seed(1_000_000 * self.seed + first + k)  # for dropout: it too depends on seed and step alone
             for group in optimizer.param_groups:

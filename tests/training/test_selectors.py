@@ -1,0 +1,133 @@
+"""The rules do what their sources say, on any grid, and the comparison counts what they got right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from arrcoc_core.errors import ConfigError
+from training.batches import Collate
+from training.compare import Trained, budgets_of, compare
+from training.data import Synthetic
+from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.selector import allocate
+from training.selectors import RULES, View
+from training.selectors.searching import search
+from training.selectors.untrained import conditional_diversity, diversity
+
+
+@pytest.fixture(scope="module")
+def model() -> ArrCocQwen:
+    return ArrCocQwen.from_base("tiny", seed=5)
+
+
+@pytest.fixture(scope="module")
+def view(model: ArrCocQwen) -> View:
+    """Twelve questions; the last four are about two pictures each, so that rows differ in length."""
+    samples = [Synthetic("validation", 16, 64, together=1).get(k) for k in range(16)]
+    batch = Collate(model.base.tokenizer, 64)(samples)
+    about = [(k,) for k in range(8)] + [(8 + 2 * k, 9 + 2 * k) for k in range(4)]
+    seen = model.look(batch.pictures).about(about)
+    asked = model.ask(batch.questions[:12], batch.answers[:12], seen.grids)
+    regions = torch.zeros_like(seen.present)
+    regions[:, 3:7] = True
+    return View(model, seen, asked, torch.Generator().manual_seed(0), regions)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_scores_every_token_and_only_tokens_are_kept(view: View, name: str) -> None:
+    scores = RULES[name](view)
+    assert scores.shape == view.shape and scores.dtype == torch.float32
+    assert scores[view.seen.present].isfinite().all()
+    kept = allocate(scores, 5, view.seen.present)
+    assert (kept & view.seen.present).sum(1).tolist() == [5] * 12
+
+
+def test_the_oracle_takes_the_region_first(view: View) -> None:
+    kept = allocate(RULES["oracle"](view), 6, view.seen.present)
+    assert view.regions is not None and (kept & view.regions).sum(1).tolist() == [4] * 12
+
+
+def test_diversity_takes_the_token_farthest_from_all_that_were_taken(view: View) -> None:
+    """Against the definition, written down plainly, on one row."""
+    row = 9
+    there = int(view.seen.present[row].sum())
+    directions = F.normalize(view.seen.tokens.embeddings[row, :there].float(), dim=-1)
+    distance = 1 - directions @ directions.T
+    chosen = [int((distance + 2 * torch.eye(there)).amin(1).argmax())]
+    while len(chosen) < 10:
+        nearest = distance[:, chosen].amin(1)
+        nearest[chosen] = -1
+        chosen.append(int(nearest.argmax()))
+    assert diversity(view)[row].topk(10).indices.tolist() == chosen
+
+
+def test_conditional_diversity_adds_the_token_that_raises_the_determinant_most(view: View) -> None:
+    row = 2
+    directions = F.normalize(view.seen.tokens.embeddings[row].float(), dim=-1)[: int(view.seen.present[row].sum())]
+    words = view.words[row][view.asked.question_mask[row]]
+    cosines = (directions @ words.T).mean(1)
+    relevance = (cosines - cosines.min()) / (cosines.max() - cosines.min() + 1e-6) + 1e-3
+    kernel = (directions @ directions.T * relevance[:, None] * relevance).double()
+    chosen: list[int] = []
+    for _ in range(5):
+        left = [k for k in range(len(kernel)) if k not in chosen]
+        volumes = [float(torch.linalg.det(kernel[[*chosen, k]][:, [*chosen, k]])) for k in left]
+        chosen.append(left[int(np.argmax(volumes))])
+    assert conditional_diversity(view)[row].topk(5).indices.tolist() == chosen
+
+
+def test_a_search_finds_no_less_than_where_it_began(view: View) -> None:
+    start = RULES["random"](view)
+    alone = view.model.read(view.seen, view.asked, allocate(start, 3, view.seen.present)).right
+    kept, right = search(view, [start], 3, 12)
+    assert kept.sum(1).tolist() == [3] * 12 and not (kept & ~view.seen.present).any()
+    assert (right | ~alone).all() and right.sum() > alone.sum()
+    assert torch.equal(view.model.read(view.seen, view.asked, kept).right, right)
+
+
+def test_budgets_are_shares_or_numbers() -> None:
+    assert budgets_of(["1/16", "8", "1/2"], 64) == (32, 8, 4)
+    for wrong in ("1/0", "0", "65", "2/1", "many"):
+        with pytest.raises(ConfigError, match="is no budget of 64 visual tokens"):
+            budgets_of([wrong], 64)
+
+
+def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCocQwen, tmp_path: Path) -> None:
+    samples = Synthetic("validation", 24, 64, together=1)
+    found = compare(
+        model,
+        [Trained("mine", ("run-1", "run-2"), (model.selector, model.selector))],
+        samples,
+        Collate(model.base.tokenizer, 64),
+        budgets=("1/4", "1/16"),
+        rules=("random", "teacher", "oracle"),
+        seeds=2,
+        tries=2,
+        dataset="synthetic",
+    )
+    assert found.budgets == (16, 4) and found.questions == 24 and found.full.mean() > 0.9
+    assert found.line("random").right[4].shape == (2, 24) and found.line("teacher").right[4].shape == (1, 24)
+    assert np.array_equal(*found.line("mine").right[4])  # the same selector twice
+    best = found.line("best found").right[4][0]
+    assert all((best | ~line.right[4]).all() for line in found.lines)  # it starts from each of them
+    assert found.against("teacher", "teacher", 4).mean == 0
+    found.save(tmp_path)
+    figures = json.loads((tmp_path / "compare.json").read_text())
+    assert figures["accuracy"]["teacher"]["4"]["mean"] == pytest.approx(found.line("teacher").right[4].mean())
+    with np.load(tmp_path / "compare.npz") as held:
+        assert np.array_equal(held["random/16"], found.line("random").right[16])
+    table = (tmp_path / "compare.md").read_text()
+    assert "**mine** less each other" in table and "colour of shape, 4" in table
+    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_rule_that_does_not_exist_is_refused(model: ArrCocQwen) -> None:
+    samples = Synthetic("validation", 2, 64, together=1)
+    with pytest.raises(ConfigError, match="there is no rule 'magic'"):
+        compare(model, [], samples, Collate(model.base.tokenizer, 64), rules=("magic",))
