@@ -1,8 +1,8 @@
 """The hard set, on two processor cores: contents and places, 64 visual tokens, a base that never missed one of them.
 
 `arrcoc launch hard_seeds`, then `arrcoc compare hard_seeds`: the selector against its teacher, the rules, and the best
-subset that a search finds. `hard_objectives` are other ways to train it, the published rivals among them; `hard_features`
-and `hard_balance` leave parts of it out. docs/science.md has the tables.
+subset that a search finds. `hard_objectives` are other ways to train it, the published rivals among them;
+`hard_features` and `hard_balance` leave parts of it out. docs/science.md has the tables.
 """
 
 from arrcoc_core import Data, Evaluation, Experiment, Model, Tokens, Train, sweep

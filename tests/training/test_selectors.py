@@ -19,6 +19,7 @@ from training.model.selector import allocate
 from training.selectors import RULES, View
 from training.selectors.searching import search
 from training.selectors.untrained import conditional_diversity, diversity
+from training.shaping import Sizing
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def model() -> ArrCocQwen:
 @pytest.fixture(scope="module")
 def view(model: ArrCocQwen) -> View:
     """Twelve questions; the last four are about two pictures each, so that rows differ in length."""
-    samples = [Synthetic("validation", 16, 64, together=1).get(k) for k in range(16)]
+    samples = [Synthetic("validation", 16, Sizing("square", 64), together=1).get(k) for k in range(16)]
     batch = Collate(model.base.tokenizer, 64)(samples)
     about = [(k,) for k in range(8)] + [(8 + 2 * k, 9 + 2 * k) for k in range(4)]
     seen = model.look(batch.pictures).about(about)
@@ -99,7 +100,7 @@ def test_budgets_are_shares_or_numbers() -> None:
 
 
 def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCocQwen, tmp_path: Path) -> None:
-    samples = Synthetic("validation", 24, 64, together=1)
+    samples = Synthetic("validation", 24, Sizing("square", 64), together=1)
     found = compare(
         model,
         [Trained("mine", ("run-1", "run-2"), (model.selector, model.selector))],
@@ -128,6 +129,6 @@ def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCoc
 
 
 def test_a_rule_that_does_not_exist_is_refused(model: ArrCocQwen) -> None:
-    samples = Synthetic("validation", 2, 64, together=1)
+    samples = Synthetic("validation", 2, Sizing("square", 64), together=1)
     with pytest.raises(ConfigError, match="there is no rule 'magic'"):
         compare(model, [], samples, Collate(model.base.tokenizer, 64), rules=("magic",))

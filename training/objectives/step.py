@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Step:
     """B questions in one forward pass of the training.
 
-    scores: [B, N] float32, of the selector, with gradient; keep: int64 [B], K of each question; progress: 0..1, how much
-    of the training is over; samples: how many selections a sampling objective draws for each question. Noise is drawn from
-    torch's global generator, which the trainer seeds for each step.
+    scores: [B, N] float32, of the selector, with gradient. keep: int64 [B], K of each question. progress: 0..1, how
+    much of the training is over. samples: how many selections a sampling objective draws for each question. Noise is
+    drawn from torch's global generator, which the trainer seeds for each pass.
     """
 
     model: ArrCocQwen
