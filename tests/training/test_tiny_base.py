@@ -11,38 +11,47 @@ import torch
 from transformers import Qwen3VLForConditionalGeneration
 
 from training.model.arrcoc_qwen import ArrCocQwen
-from training.model.registry import TINY_FOLDER, load_base
-from training.tiny.synthetic import pick, picture, questions
+from training.model.registry import SHIPPED, load_base
+from training.tiny.synthetic import EASY, HARD, Kind, pick, picture, questions
 from training.tiny.tokenizer import MERGE_SIZE, PATCH_SIZE, make_image_processor, make_tokenizer
-from training.tiny.train_base import EASY_BASE, SEED, Trainer
+from training.tiny.train_base import EASY_BASE, HARD_BASE, SEED, Recipe, Trainer
+
+FOLDERS = {EASY_BASE: SHIPPED["tiny"], HARD_BASE: SHIPPED["tiny-hard"]}
+BOTH = pytest.mark.parametrize("recipe", FOLDERS, ids=lambda recipe: recipe.name)
 
 
-@pytest.fixture(scope="module")
-def log() -> list[dict]:
-    return [json.loads(line) for line in (TINY_FOLDER / "training_log.jsonl").read_text().splitlines()]
+def log(recipe: Recipe) -> list[dict]:
+    return [json.loads(line) for line in (FOLDERS[recipe] / "training_log.jsonl").read_text().splitlines()]
 
 
-def test_the_first_steps_of_the_script_are_those_of_the_shipped_log(log: list[dict]) -> None:
-    rows = list(islice(Trainer().train(), 5))
-    for ours, shipped in zip(rows, log, strict=False):
+@BOTH
+def test_the_first_steps_of_the_script_are_those_of_the_shipped_log(recipe: Recipe) -> None:
+    rows = list(islice(Trainer(recipe).train(), 5))
+    # Processors add in different orders, and in bfloat16 round, too; a wrong seed or batch does a hundred times more.
+    close = 1e-2 if recipe.bf16 else 2e-4
+    for ours, shipped in zip(rows, log(recipe), strict=False):
         assert (ours["step"], ours["stage"]) == (shipped["step"], shipped["stage"])
-        # Processors add in different orders; what a wrong seed or batch does is a hundred times larger.
-        assert ours["loss"] == pytest.approx(shipped["loss"], rel=2e-4)
+        assert ours["loss"] == pytest.approx(shipped["loss"], rel=close)
 
 
-def test_the_shipped_log_is_whole(log: list[dict]) -> None:
-    assert [row["step"] for row in log] == list(range(sum(stage.steps for stage in EASY_BASE.stages)))
-    assert [row["stage"] for row in log] == [stage.name for stage in EASY_BASE.stages for _ in range(stage.steps)]
-    assert np.mean([row["accuracy"] for row in log if row["stage"] == "vision"][-50:]) > 0.995
+@BOTH
+def test_the_shipped_log_is_whole(recipe: Recipe) -> None:
+    rows = log(recipe)
+    assert [row["step"] for row in rows] == list(range(sum(stage.steps for stage in recipe.stages)))
+    assert [row["stage"] for row in rows] == [stage.name for stage in recipe.stages for _ in range(stage.steps)]
+    assert np.mean([row["accuracy"] for row in rows if row["stage"] == "vision"][-50:]) > 0.995
+    assert np.mean([row["accuracy"] for row in rows[-50:]]) > (0.97 if recipe.hide else 0.995)
 
 
-def test_the_shipped_base_is_a_small_qwen3_vl() -> None:
-    base = load_base("tiny")
+@BOTH
+def test_the_shipped_base_is_a_small_qwen3_vl(recipe: Recipe) -> None:
+    folder = FOLDERS[recipe]
+    base = load_base(str(folder))
     assert type(base.model) is Qwen3VLForConditionalGeneration
     assert sum(parameter.numel() for parameter in base.model.parameters()) < 1_000_000
-    assert sum(file.stat().st_size for file in TINY_FOLDER.iterdir()) < 6_000_000
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 6_000_000
     assert not base.model.training and not any(p.requires_grad for p in base.model.parameters())
-    assert f"seed {SEED}" in (TINY_FOLDER / "README.md").read_text()
+    assert f"seed {SEED}" in (folder / "README.md").read_text()
 
 
 def test_the_shipped_tokenizer_and_processor_are_those_of_the_script() -> None:
@@ -80,13 +89,14 @@ def test_packed_questions_are_read_as_if_each_were_alone() -> None:
     assert torch.equal(packed, alone.right)
 
 
-def test_with_all_tokens_the_base_answers_held_out_questions(full: bool) -> None:
-    model, count = ArrCocQwen.from_base("tiny"), 1024 if full else 192
+@pytest.mark.parametrize(("name", "kinds"), [("tiny", EASY), ("tiny-hard", HARD)])
+def test_with_all_tokens_the_base_answers_held_out_questions(name: str, kinds: tuple[Kind, ...], full: bool) -> None:
+    model, count = ArrCocQwen.from_base(name), 1024 if full else 192
     right = []
     for first in range(0, count, 64):
         shown = [picture("validation", 0, index) for index in range(first, first + 64)]
-        asked = [questions(one.things)[pick(0, first + k)] for k, one in enumerate(shown)]
+        asked = [questions(one.things, kinds)[pick(0, first + k)] for k, one in enumerate(shown)]
         seen = model.look([one.pixels for one in shown])
         reading, _ = model.read_all(seen, model.ask([q.text for q in asked], [q.answer for q in asked], seen.grids))
         right.append(reading.right)
-    assert torch.cat(right).float().mean() >= 0.99
+    assert torch.cat(right).float().mean() >= (0.99 if name == "tiny" else 0.97)
