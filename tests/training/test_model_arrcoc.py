@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from training.model.objective import distillation_loss
 from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 
 from arrcoc_core.errors import ConfigError
@@ -18,6 +17,7 @@ from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.registry import HUB_NAMES, TINY_FOLDER, load_base, parameters_hash, visual_tokens
 from training.model.seeing import Seen
 from training.model.selector import allocate
+from training.objectives.distillation import distillation_loss
 from training.tiny.synthetic import pick, picture, questions
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from training.model.objective import distillation_loss
 
 from arrcoc_core.errors import ConfigError
 from training.model import pruning
@@ -15,6 +14,7 @@ from training.model.prompts import Asked
 from training.model.registry import load_base
 from training.model.seeing import Seen
 from training.model.selector import NOWHERE, allocate
+from training.objectives.distillation import distillation_loss
 from training.tiny.synthetic import picture
 
 TEXTS = ["which colour is the circle", "which shape is red", "which colour is the ring", "which shape is blue"]

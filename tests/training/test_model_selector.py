@@ -7,7 +7,6 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from training.model.objective import distillation_loss
 
 from training.model.selector import (
     Selector,
@@ -18,6 +17,7 @@ from training.model.selector import (
     uniform_selection,
 )
 from training.model.texture import CHANNELS, Texture, describe, information_entropy, texture_array
+from training.objectives.distillation import distillation_loss
 
 
 def parameters(module: nn.Module) -> int:
