@@ -169,6 +169,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.model.arrcoc_qwen import ArrCocQwen
     from training.model.budget import Budget
     from training.model.processing import Processor
+    from training.model.recompute import recompute_layers
     from training.model.registry import find_folder, parameters_hash, pin_base, token_side
     from training.objectives import Step, find_objective
     from training.sharding import held_bytes, load_shared, wants_sharding
@@ -202,6 +203,8 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         story.say(f"this rank holds {held / 1e6:,.1f} of the base's {all_bytes / 1e6:,.1f} MB")
     else:
         model = load(device)
+    if training.gradient_checkpointing:
+        recompute_layers(model.base.model)
     base_hash = parameters_hash(model.base.model)
     if saved and saved.state["base"] != base_hash:
         raise CheckpointError(
