@@ -33,7 +33,7 @@ from training.batches import Batch, Collate
 from training.devices import World
 from training.model.budget import Budget
 from training.model.selector import allocate, random_selection, uniform_selection
-from training.pictures import composite
+from training.pictures import composite, weights_in_words
 from training.samples import Samples
 from training.tally import Tally, without_many_types
 from training.tracking import Picture
@@ -202,10 +202,12 @@ class Evaluator:
     def _draw(self, chunk: _Chunk, scores: Tensor, kept: Tensor, given: list[str]) -> list[Picture]:
         """Pictures of the first questions, each with the answer that was given, its map and what was kept."""
         batch, drawn = chunk.batch, []
-        for k in range(min(self.pictures, len(batch.questions))):
+        shown = slice(0, min(self.pictures, len(batch.questions)))
+        weights = self.model.ways(chunk.seen[shown], chunk.asked[shown])[1].tolist() if shown.stop else []
+        for k, held in enumerate(weights):
             caption = (
                 f"Q: {batch.questions[k]} | answer: {given[k]} | right: {batch.answers[k]} | "
-                f"kept {int(kept[k].sum())}/{chunk.seen.counts[k]}"
+                f"kept {int(kept[k].sum())}/{chunk.seen.counts[k]} | {weights_in_words(held)}"
             )
             rows, columns = chunk.seen.grids[k][0]  # of several pictures, the first
             relevance = scores[k, : rows * columns].float().reshape(rows, columns).cpu().numpy()

@@ -64,6 +64,7 @@ class PicturePane(QWidget):
         self.answer = _label("", "Answer given")
         self.truth = _label("", "Right answer")
         self.kept = _label("muted", "Tokens kept")
+        self.weights = _label("muted", "Weights of the ways of knowing")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName("Step of the picture")
         self.slider.setMinimumHeight(theme().px(24))
@@ -253,6 +254,8 @@ class PicturePane(QWidget):
             self.truth.setText(f"right answer <b>{_safe(caption.truth)}</b>")
         self.answer.setAccessibleDescription(f"{caption.answer} is {caption.verdict_word}" if caption.truth else "")
         self.kept.setText(f"read {caption.kept} of {caption.total} tokens" if caption.total else "")
+        self.weights.setText(caption.weights)
+        self.weights.setVisible(bool(caption.weights))
 
     def _lay_out(self) -> None:
         px = theme().px
@@ -268,6 +271,7 @@ class PicturePane(QWidget):
         words.addWidget(self.answer)
         words.addWidget(self.truth)
         words.addWidget(self.kept)
+        words.addWidget(self.weights)
         bottom = QHBoxLayout()
         bottom.setSpacing(px(6))
         for widget in (self.back, self.slider, self.forward, self.step_label):

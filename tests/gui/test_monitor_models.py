@@ -42,6 +42,11 @@ class TestCaption:
         assert (caption.answer, caption.truth) == ("red", "Red")
         assert (caption.kept, caption.total) == (4, 64)
         assert caption.verdict is True and caption.verdict_word == "right"
+        weighed = parse_caption(
+            "Q: a? | answer: red | right: red | kept 4/64 | weights: propositional 0.06, other 0.94"
+        )
+        assert (weighed.total, weighed.verdict) == (64, True)
+        assert weighed.weights == "weights: propositional 0.06, other 0.94"
 
     def test_a_wrong_answer(self) -> None:
         caption = parse_caption("Q: how many? | answer:  | right: 3 | kept 16/64")

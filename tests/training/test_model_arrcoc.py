@@ -16,7 +16,7 @@ from arrcoc_core.errors import ConfigError
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.registry import HUB_NAMES, TINY_FOLDER, load_base, parameters_hash, visual_tokens
 from training.model.seeing import Seen
-from training.model.selector import allocate
+from training.model.selector import WAYS, allocate
 from training.objectives.distillation import distillation_loss
 from training.tiny.synthetic import pick, picture, questions
 
@@ -186,6 +186,46 @@ def test_a_mixture_of_experts_is_read_by_the_same_code(tmp_path: Path) -> None:
     _, teacher = model.read_all(seen, asked)
     assert torch.allclose(teacher.sum(1), torch.ones(2))
     assert model.read(seen, asked, allocate(teacher, 4)).loss.shape == (2,)
+    before = parameters_hash(model.base.model)
+    optimizer = torch.optim.AdamW(model.selector.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(3):
+        loss = distillation_loss(model.scores(seen, asked), teacher)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] and parameters_hash(model.base.model) == before
+    assert model.answer(pixels[0], texts[0], keep=4).text is not None
+
+
+def test_flash_attention_where_it_cannot_work_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigError, match=r"on CUDA devices, not in torch\.float32 on cpu") as caught:
+        ArrCocQwen.from_base("tiny", attention="flash")
+    assert 'attention="sdpa"' in caught.value.remedy
+
+
+def test_an_explanation_holds_what_the_answer_was_chosen_by(model: ArrCocQwen) -> None:
+    pixels, texts, _ = samples("validation", 2)
+    answer = model.answer(pixels[0], texts[0], keep=6)
+    why = model.explain(pixels[0], texts[0], keep=6)
+    (shown,) = why.pictures
+    assert why.question == texts[0] and why.answer == answer.text
+    assert tuple(np.flatnonzero(shown.kept)) == answer.kept and shown.kept.shape == (8, 8)
+    weights = np.array(list(why.weights.values()))
+    assert list(why.weights) == list(WAYS) and weights.sum() == pytest.approx(1)
+    np.testing.assert_allclose(np.tensordot(weights, shown.maps, 1), shown.scores, atol=1e-5)
+    np.testing.assert_array_equal(shown.scores, answer.relevance)
+
+
+def test_an_explanation_of_several_pictures_has_the_maps_of_each(model: ArrCocQwen) -> None:
+    pixels, texts, _ = samples("validation", 2)
+    why = model.explain(pixels, texts[0], keep=9)
+    assert [shown.maps.shape for shown in why.pictures] == [(3, 8, 8)] * 2
+    assert sum(shown.kept.sum() for shown in why.pictures) == 9
+    answer = model.answer(pixels, texts[0], keep=9)
+    assert answer.text == why.answer and answer.relevance.shape == (128,)
+    assert answer.kept == tuple(np.flatnonzero(np.concatenate([shown.kept.ravel() for shown in why.pictures])))
 
 
 def test_an_unknown_base_is_answered_with_those_there_are() -> None:

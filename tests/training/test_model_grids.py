@@ -132,6 +132,36 @@ def test_kept_of_several_pictures_is_the_whole_sequence_with_the_rest_hidden(
     assert (ours - hidden)[targets != -100].abs().max() < 2e-5
 
 
+@torch.no_grad()
+def test_generation_is_the_same_with_and_without_a_cache_and_what_a_forced_pass_says(
+    model: ArrCocQwen, seen: Seen
+) -> None:
+    kept = allocate(torch.rand(4, 120, generator=torch.Generator().manual_seed(1)), BUDGET, seen.present)
+    asked = model.ask(TEXTS, None, seen.grids)
+    short = pruning.shorten(asked, kept)
+    del short["targets"]
+    ids, logits = [], []
+    for use_cache in (True, False):
+        output = model.base.model.generate(
+            **short,
+            mm_encoder_outputs=pruning.pack(seen.tokens, kept),
+            max_new_tokens=4,
+            do_sample=False,
+            use_cache=use_cache,
+            eos_token_id=None,
+            pad_token_id=0,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        ids.append(output.sequences[:, -4:])
+        logits.append(torch.stack(output.logits, 1))
+    assert torch.equal(*ids) and (logits[0] - logits[1]).abs().max() < 2e-5
+    words = [" ".join(model.base.tokenizer.convert_ids_to_tokens(row)) for row in ids[0]]
+    forced = model.ask(TEXTS, words, seen.grids)
+    says, _ = pruning.run(model.base.model, forced, seen.tokens, kept)
+    assert torch.equal(says.argmax(-1), ids[0]) and (says - logits[0]).abs().max() < 2e-5
+
+
 def test_rows_are_joined_and_taken_out_again(model: ArrCocQwen, pictures: list[np.ndarray], seen: Seen) -> None:
     parts = [model.look(pictures[:1]), model.look(pictures[1:3])]
     joined = Seen.join(parts)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from training.model import pruning
+from training.model import attention, pruning
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.attention import Recorder
 from training.model.prompts import Asked
@@ -170,6 +170,18 @@ def test_the_teacher_is_the_models_own_attention(model: ArrCocQwen, asked: Asked
     expected = rows[asked.visual].view(3, 64)
     _, teacher = model.read_all(seen, asked)
     torch.testing.assert_close(teacher, expected / expected.sum(1, keepdim=True), atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_the_teacher_is_recorded_whatever_attention_the_base_has(model: ArrCocQwen, asked: Asked, seen: Seen) -> None:
+    _, teacher = model.read_all(seen, asked)
+    inner = model.base.model
+    inner.set_attn_implementation({"text_config": "eager"})
+    try:
+        torch.testing.assert_close(model.read_all(seen, asked)[1], teacher, atol=1e-6, rtol=1e-4)
+        assert inner.config.text_config._attn_implementation == "eager"
+    finally:
+        attention.prepare(inner)
 
 
 def test_a_recorder_reads_the_same_row_from_every_kind_of_mask() -> None:

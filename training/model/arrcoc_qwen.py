@@ -14,16 +14,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from arrcoc_core.errors import ConfigError
 from training.model import prompts, pruning, seeing
-from training.model.attention import Recorder
+from training.model.attention import Attention, Recorder, recording
 from training.model.budget import Budget
 from training.model.download import find_selector
 from training.model.files import CONFIG, WEIGHTS
@@ -31,7 +34,7 @@ from training.model.processing import Processor
 from training.model.prompts import IGNORED, Asked
 from training.model.registry import Base, load_base
 from training.model.seeing import AnyPicture, Seen
-from training.model.selector import Balance, Features, Selector, SelectorConfig, allocate
+from training.model.selector import WAYS, Balance, Features, Selector, SelectorConfig, allocate
 from training.model.texture import Grids
 
 MAX_ANSWER_TOKENS = 32
@@ -39,11 +42,36 @@ MAX_ANSWER_TOKENS = 32
 
 @dataclass(frozen=True)
 class Answer:
-    """`text` of the answer; `kept`: indices of the tokens read, ascending, row-major; `relevance` [rows, columns]."""
+    """`text` of the answer; `kept`: indices of the tokens read, ascending, row-major; `relevance` [rows, columns].
+
+    Of several pictures the tokens are numbered one picture after the other, and `relevance` is [N].
+    """
 
     text: str
     kept: tuple[int, ...]
     relevance: NDArray
+
+
+@dataclass(frozen=True)
+class PictureShown:
+    """One picture as the selector looked at it, [rows, columns] of its visual tokens.
+
+    maps: [3, rows, columns], what each of `selector.WAYS` says, normalised; scores: what is made of them; kept: bool.
+    """
+
+    maps: NDArray
+    scores: NDArray
+    kept: NDArray
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why these tokens were read: for each way of knowing its weight (together 1), for each picture its maps."""
+
+    question: str
+    answer: str
+    weights: dict[str, float]
+    pictures: tuple[PictureShown, ...]
 
 
 @dataclass(frozen=True)
@@ -82,12 +110,14 @@ class ArrCocQwen:
         balance: Balance = "learned",
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
+        attention: Attention = "sdpa",
     ) -> ArrCocQwen:
         """A new selector, its weights drawn from `seed`, before the base `name`; errors are those of `load_base`.
 
-        `features` and `balance`: parts to leave out, see `SelectorConfig`.
+        `features` and `balance`: parts to leave out, see `SelectorConfig`. `attention`: "flash" where flash_attn is
+        installed, see `attention.prepare`.
         """
-        base = load_base(name, revision, device=device, dtype=dtype)
+        base = load_base(name, revision, device=device, dtype=dtype, kind=attention)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             selector = Selector(SelectorConfig.of(base.hidden_size, features, balance))
@@ -101,6 +131,7 @@ class ArrCocQwen:
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
+        attention: Attention = "sdpa",
     ) -> ArrCocQwen:
         """What `save_pretrained` wrote, with the base that it names, at the commit it was trained with.
 
@@ -109,7 +140,7 @@ class ArrCocQwen:
         """
         folder = find_selector(place, revision)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        base = load_base(config["base"], config.get("base_revision", ""), device=device, dtype=dtype)
+        base = load_base(config["base"], config.get("base_revision", ""), device=device, dtype=dtype, kind=attention)
         return cls(base, load_selector(folder), Processor.load(folder))
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -124,28 +155,58 @@ class ArrCocQwen:
         if self.processor is not None:
             self.processor.save(folder, self.base)
 
-    def answer(self, picture: AnyPicture, question: str, keep: int | None = None) -> Answer:
-        """Answer a question about one picture (uint8 [H, W, 3] or PIL) with `keep` of its visual tokens.
+    def answer(self, picture: AnyPicture | Sequence[AnyPicture], question: str, keep: int | None = None) -> Answer:
+        """Answer a question about a picture (uint8 [H, W, 3] or PIL), or several, with `keep` of the visual tokens.
 
         Both are prepared as in training, and left out, `keep` is what the selector was trained for. A model without a
         `processor` has to be told `keep`, and the base's image processor chooses the size at which it reads.
         """
+        seen, asked, kept = self._chosen(picture, question, keep)
+        text = self.generate(seen, asked, kept)[0]
+        with torch.no_grad():
+            scores = self.scores(seen, asked)[0].cpu().numpy()
+        grids = seen.grids[0]
+        relevance = scores.reshape(grids[0]) if len(grids) == 1 else scores
+        return Answer(text, tuple(kept[0].nonzero().flatten().tolist()), relevance)
+
+    @torch.no_grad()
+    def explain(
+        self, picture: AnyPicture | Sequence[AnyPicture], question: str, keep: int | None = None
+    ) -> Explanation:
+        """`answer`, with what it was chosen by: the three ways' maps and weights, the scores, and what was kept."""
+        seen, asked, kept = self._chosen(picture, question, keep)
+        maps, weights = self.ways(seen, asked)
+        scores = self.scores(seen, asked)
+        shown, begin = [], 0
+        for rows, columns in seen.grids[0]:
+            part = slice(begin, begin + rows * columns)
+            begin = part.stop
+            flat = (maps[0][:, part].unflatten(1, (rows, columns)), scores[0, part], kept[0, part])
+            shown.append(
+                PictureShown(*(value.reshape(*value.shape[:-2], rows, columns).cpu().numpy() for value in flat))
+            )
+        held = dict(zip(WAYS, weights[0].tolist(), strict=True))
+        return Explanation(question, self.generate(seen, asked, kept)[0], held, tuple(shown))
+
+    def _chosen(
+        self, picture: AnyPicture | Sequence[AnyPicture], question: str, keep: int | None
+    ) -> tuple[Seen, Asked, Tensor]:
+        """One question about one or several pictures, prepared as in training, and what is kept of them."""
+        pictures = [picture] if isinstance(picture, Image.Image | np.ndarray) else list(picture)
         budget = None if keep is None else Budget(keep)
         if self.processor is not None:
             budget = budget or self.processor.budget
             question = self.processor.question(self.base, question)
-            seen = self.look([self.processor.picture(picture)])
+            seen = self.look([self.processor.picture(one) for one in pictures])
         else:
-            seen = self.look([picture], scale=True)
+            seen = self.look(pictures, scale=True)
         if budget is None:
             raise ConfigError("this selector does not say how many tokens it was trained to keep", remedy="Give keep=…")
+        seen = seen.about([range(len(pictures))])
         asked = self.ask([question], None, seen.grids)
         with torch.no_grad():
             scores = self.scores(seen, asked)
-        kept = allocate(scores, budget.counts(scores, seen.present, [question]), seen.present)
-        text = self.generate(seen, asked, kept)[0]
-        indices = tuple(kept[0].nonzero().flatten().tolist())
-        return Answer(text, indices, scores[0].view(seen.grids[0][0]).cpu().numpy())
+        return seen, asked, allocate(scores, budget.counts(scores, seen.present, [question]), seen.present)
 
     def look(self, pictures: Sequence[AnyPicture], *, scale: bool = False) -> Seen:
         """The vision encoder's pass and the texture, once a picture; good for any number of questions and uses.
@@ -171,6 +232,13 @@ class ArrCocQwen:
             seen.tokens.embeddings, seen.texture, question, asked.question_mask, seen.places
         )
 
+    def ways(self, seen: Seen, asked: Asked) -> tuple[Tensor, Tensor]:
+        """What `scores` are made of: the maps of the three ways of knowing, normalised, [B, 3, N], and their weights
+        for each question [B, 3]."""
+        question = self.base.model.get_input_embeddings()(asked.question_ids)
+        inputs = (seen.tokens.embeddings, seen.texture, question, asked.question_mask, seen.places)
+        return cast(Selector, self.selector).ways(*inputs)
+
     @torch.no_grad()
     def read(self, seen: Seen, asked: Asked, kept: Tensor) -> Reading:
         """The answers with only the tokens `kept` (bool [B, N]): a true pass over as many tokens."""
@@ -185,7 +253,8 @@ class ArrCocQwen:
         that is what it costs.
         """
         recorder = Recorder(asked.answer_column, layer)
-        output = pruning.run(self.base.model, asked, seen.tokens, seen.present, recorder=recorder)
+        with recording(self.base.model):
+            output = pruning.run(self.base.model, asked, seen.tokens, seen.present, recorder=recorder)
         mean = recorder.mean
         attention = mean.new_zeros(seen.present.shape).masked_scatter(seen.present, mean[asked.visual])
         return _judge(*output), attention / attention.sum(1, keepdim=True)

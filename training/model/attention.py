@@ -7,7 +7,10 @@ output and recomputes that row alone, exactly. It does nothing more unless a `Re
 
 from __future__ import annotations
 
-from typing import Any
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +18,12 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from arrcoc_core.errors import ConfigError
+
 NAME = "sdpa_with_answer_row"
+FLASH = "flash_attention_2"
+
+Attention = Literal["sdpa", "flash"]
 
 
 class Recorder:
@@ -58,9 +66,39 @@ class Recorder:
         self._layers += 1
 
 
-def prepare(model: PreTrainedModel) -> None:
-    """Make a model's language part able to record; what it computes stays the same."""
+def prepare(model: PreTrainedModel, kind: Attention = "sdpa") -> None:
+    """Choose how a model computes attention: "sdpa", torch's own, which can record, or "flash", by flash_attn.
+
+    Raises ConfigError where flash attention cannot work.
+    """
+    if kind == "flash":
+        if model.device.type != "cuda" or model.dtype not in (torch.float16, torch.bfloat16):
+            raise ConfigError(
+                f"flash attention computes in half precision on CUDA devices, not in {model.dtype} on {model.device}",
+                remedy='Take dtype=torch.bfloat16 and device="cuda", or attention="sdpa".',
+            )
+        if importlib.util.find_spec("flash_attn") is None:
+            raise ConfigError(
+                "flash attention was asked for, and the package flash_attn is not installed",
+                remedy='Install flash-attn for this CUDA, or take attention="sdpa".',
+            )
+        model.set_attn_implementation(FLASH)
+    else:
+        model.set_attn_implementation({"text_config": NAME})
+
+
+@contextmanager
+def recording(model: PreTrainedModel) -> Iterator[None]:
+    """Passes made inside can record: with another attention than ours, it is exchanged for as long."""
+    usual = model.config.text_config._attn_implementation
+    if usual == NAME:
+        yield
+        return
     model.set_attn_implementation({"text_config": NAME})
+    try:
+        yield
+    finally:
+        model.set_attn_implementation({"text_config": usual})
 
 
 def _attention(

@@ -32,6 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from arrcoc_core.errors import ConfigError
 from training.model import attention
+from training.model.attention import Attention
 from training.sharding import whole
 
 TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "base"
@@ -95,20 +96,27 @@ def pin_base(name: str, revision: str = "") -> str:
 
 
 def load_base(
-    name: str, revision: str = "", *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    name: str,
+    revision: str = "",
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    kind: Attention = "sdpa",
 ) -> Base:
     """The base called `name` (one of `NAMES`, or a folder in the Hub's format), frozen, on `device`.
 
-    `revision`: which one of the Hub's, "" for the newest. `dtype` None: the one its weights are stored in. Raises
+    `revision`: which one of the Hub's, "" for the newest. `dtype` None: the one its weights are stored in.
+    `kind` of attention: see `attention.prepare`. Raises
     ConfigError for an unknown name, a folder that holds no Qwen3-VL or wants code of its own to be run, and a Hub that
     cannot be reached.
     """
     folder = find_folder(name, revision)
     _refuse_own_code(name, folder)
-    kind = _model_type(folder)
-    if kind not in _CLASSES:
+    model_type = _model_type(folder)
+    if model_type not in _CLASSES:
         raise ConfigError(
-            f"{name} is a {kind or 'model without a type'}, not a Qwen3-VL", remedy=f"Choose from {', '.join(NAMES)}."
+            f"{name} is a {model_type or 'model without a type'}, not a Qwen3-VL",
+            remedy=f"Choose from {', '.join(NAMES)}.",
         )
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(
@@ -116,11 +124,11 @@ def load_base(
             remedy=f"Choose from {', '.join(NAMES)}.",
         )
     transformers_logging.disable_progress_bar()
-    model = _CLASSES[kind].from_pretrained(
+    model = _CLASSES[model_type].from_pretrained(
         folder, dtype=dtype or "auto", local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
     model.to(device).eval().requires_grad_(False)
-    attention.prepare(model)
+    attention.prepare(model, kind)
     tokenizer = AutoTokenizer.from_pretrained(
         folder, padding_side="left", local_files_only=True, trust_remote_code=False
     )
