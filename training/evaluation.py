@@ -120,8 +120,12 @@ class Evaluator:
                 self._score(chunk, kept, measured)
             else:
                 measured.add_by_type("accuracy", reading.right.tolist(), batch.question_types)
-            if number == 0 and is_ours:
-                pictures = tuple(self._draw(chunk, scores, kept, self.model.words(reading.guesses)))
+            if first == 0:
+                drawn = slice(0, min(self.pictures, len(chunk.asked)))
+                _, weights = self.model.ways(chunk.seen[drawn], chunk.asked[drawn])
+                if number == 0 and is_ours:
+                    given = self.model.words(reading.guesses)
+                    pictures = tuple(self._draw(chunk, scores, kept, given, weights.tolist()))
         self.model.selector.train()
         means = tally.means(self.world)
         means = {f"eval/{name}": mean for name, mean in (means if last else without_many_types(means)).items()}
@@ -199,11 +203,11 @@ class Evaluator:
         """The base computes in bfloat16 where asked for; the selector always in float32."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
-    def _draw(self, chunk: _Chunk, scores: Tensor, kept: Tensor, given: list[str]) -> list[Picture]:
+    def _draw(
+        self, chunk: _Chunk, scores: Tensor, kept: Tensor, given: list[str], weights: list[list[float]]
+    ) -> list[Picture]:
         """Pictures of the first questions, each with the answer that was given, its map and what was kept."""
         batch, drawn = chunk.batch, []
-        shown = slice(0, min(self.pictures, len(batch.questions)))
-        weights = self.model.ways(chunk.seen[shown], chunk.asked[shown])[1].tolist() if shown.stop else []
         for k, held in enumerate(weights):
             caption = (
                 f"Q: {batch.questions[k]} | answer: {given[k]} | right: {batch.answers[k]} | "

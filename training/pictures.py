@@ -61,7 +61,7 @@ def figure(pictures: Sequence[NDArray[np.uint8]], explanation: Explanation) -> I
     step = SIDE + GAP
     canvas = Image.new("RGB", (len(titles) * step + GAP, LINE + len(shown) * (step + LINE) + GAP), _PAPER)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(LINE // 2)
-    draw.text((GAP, LINE // 4), f"{explanation.question}  →  {explanation.answer}", fill=_INK, font=font)
+    draw.text((GAP, LINE // 4), f"Q: {explanation.question}   answer: {explanation.answer}", fill=_INK, font=font)
     for row, (pixels, one) in enumerate(zip(pictures, shown, strict=True)):
         top = LINE + row * (step + LINE)
         plain = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)

@@ -120,7 +120,7 @@ def test_metrics_of_a_run(whole_run: Path) -> None:
     assert [row["trainer/step"] for row in rows if row.get("eval/accuracy") is not None] == [0, 5, 10, 12]
     pictures = metrics.media()
     assert [(picture.step, picture.key) for picture in pictures] == [(step, "pictures/0") for step in (0, 5, 10, 12)]
-    assert pictures[0].caption.startswith("Q: ") and pictures[0].caption.endswith("| kept 4/64")
+    assert pictures[0].caption.startswith("Q: ") and "| kept 4/64 | weights: propositional 0." in pictures[0].caption
     assert metrics.config["train"]["learning_rate"] == 1e-3
     assert any("step 12/12" in line.text for line in metrics.console())
 
