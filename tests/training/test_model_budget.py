@@ -12,6 +12,7 @@ from arrcoc_core.errors import ConfigError
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.budget import Budget
 from training.model.processing import Processor
+from training.shaping import Sizing
 from training.tiny.synthetic import picture
 
 PRESENT = torch.tensor([[True] * 8, [True] * 5 + [False] * 3])
@@ -50,7 +51,7 @@ def test_more_than_a_picture_has_is_refused_with_its_question_and_both_numbers()
 
 def test_a_trained_selector_answers_at_the_budget_it_was_trained_for(tmp_path: Path) -> None:
     model = ArrCocQwen.from_base("tiny")
-    model.processor = Processor(64, 64, 64, Budget(keep=32, share=0.5, mass=0.3))
+    model.processor = Processor(Sizing("square", 64), 64, 64, Budget(keep=32, share=0.5, mass=0.3))
     model.save_pretrained(tmp_path)
     loaded = ArrCocQwen.from_pretrained(tmp_path)
     assert loaded.processor == model.processor

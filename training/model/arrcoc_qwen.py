@@ -181,10 +181,8 @@ class ArrCocQwen:
         for rows, columns in seen.grids[0]:
             part = slice(begin, begin + rows * columns)
             begin = part.stop
-            flat = (maps[0][:, part].unflatten(1, (rows, columns)), scores[0, part], kept[0, part])
-            shown.append(
-                PictureShown(*(value.reshape(*value.shape[:-2], rows, columns).cpu().numpy() for value in flat))
-            )
+            own = (value[..., part].unflatten(-1, (rows, columns)) for value in (maps[0], scores[0], kept[0]))
+            shown.append(PictureShown(*(value.cpu().numpy() for value in own)))
         held = dict(zip(WAYS, weights[0].tolist(), strict=True))
         return Explanation(question, self.generate(seen, asked, kept)[0], held, tuple(shown))
 
