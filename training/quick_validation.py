@@ -116,7 +116,8 @@ def validate(resolved: ResolvedExperiment, folder: Path) -> Iterator[Check]:
     killed = _make_run(resolved, folder / "killed")
     at = _train(killed, kill_at=total // 2)
     _train(killed)
-    yield check_resume(straight, killed, at)
+    selectors = [(run / "result" / WEIGHTS).read_bytes() for run in (straight, killed)]
+    yield check_resume(selectors, [rows, _rows(killed)], at)
 
 
 def check_gradients(experiment: Experiment) -> Iterator[Check]:
@@ -209,11 +210,10 @@ def check_base(run: Path) -> Check:
     return Check("the frozen base is unchanged", unchanged, "same SHA-256" if unchanged else "another SHA-256")
 
 
-def check_resume(straight: Path, killed: Path, at: int) -> Check:
-    """Selector bytes and all rows but those of the clock."""
-    first, second = ((run / "result" / WEIGHTS).read_bytes() for run in (straight, killed))
-    same = first == second
-    ours, theirs = _comparable(_rows(straight)), _comparable(_rows(killed))
+def check_resume(selectors: Sequence[bytes], rows: Sequence[Sequence[Row]], at: int) -> Check:
+    """Selector bytes and all rows but those of the clock; first of the straight run, then of the killed one."""
+    ours, theirs = map(_comparable, rows)
+    same = selectors[0] == selectors[1]
     different = next((k for k, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
     if len(ours) != len(theirs):
         found = f"{len(theirs)} rows instead of {len(ours)}"
