@@ -1,6 +1,7 @@
 """Samples in order, and the batches made of them.
 
-The order is a pure function of (seed, step, rank), whatever loads it: `num_workers` processes, or the trainer itself.
+The order is a pure function of (seed, step, place in the step), whatever loads it: `num_workers` processes, or the
+trainer itself.
 A picture that several questions of a batch are about is in it once.
 """
 

@@ -143,7 +143,7 @@ class Evaluator:
 
     def _chunk(self, number: int) -> _Chunk:
         """Chunk `number` after the frozen part of its way: kept for the next evaluation while there is room."""
-        if number in self._chunks:
+        if _by_all(number in self._chunks, self.world):
             return self._chunks[number]
         count = len(self.samples)
         first, last = number * self.chunk, min((number + 1) * self.chunk, count)
@@ -154,7 +154,7 @@ class Evaluator:
         asked = self.model.ask(batch.questions, batch.answers, seen.grids)
         others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grids)
         chunk = _Chunk(batch, seen, asked, others)
-        if _by_all(self._chunk_bytes + seen.nbytes <= _CACHE_BYTES, self.world):
+        if number not in self._chunks and self._chunk_bytes + seen.nbytes <= _CACHE_BYTES:
             self._chunks[number] = chunk
             self._chunk_bytes += seen.nbytes
         return chunk
@@ -227,7 +227,7 @@ def read_of(values: Mapping[str, float]) -> str:
 
 
 def _by_all(mine: bool, world: World) -> bool:
-    """Whether it is so on every rank: they keep the same chunks, and so go through the same passes next time."""
+    """Whether it is so on every rank: who shares the base with others has to make every pass that they make."""
     if world.size == 1:
         return mine
     import torch.distributed as dist

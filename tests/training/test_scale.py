@@ -117,9 +117,10 @@ def test_two_that_share_the_base_are_killed_and_one_goes_on(
 def test_two_are_as_one_with_twice_the_batch(
     make_run: MakeRun, start_trainer: Start, torchrun: Callable[[Path], Torchrun]
 ) -> None:
-    alone = make_run("train.batch_size=8", "train.gradient_accumulation_steps=1")
+    """The base shared out, and held-out questions for three passes: one rank has to go along with the other's last."""
+    alone = make_run("evaluation.samples=150", "train.batch_size=8", "train.gradient_accumulation_steps=1")
     one = start_trainer(alone)
-    run = make_run()
+    run = make_run("evaluation.samples=150", "compute.shard_base=always")
     two = torchrun(run)
     assert one.wait() == 0, one.said
     assert two.process.wait(240) == 0, two.said
