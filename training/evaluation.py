@@ -120,7 +120,7 @@ class Evaluator:
                 self._score(chunk, kept, measured)
             else:
                 measured.add_by_type("accuracy", reading.right.tolist(), batch.question_types)
-            if first == 0:
+            if first == 0 and self.pictures:
                 drawn = slice(0, min(self.pictures, len(chunk.asked)))
                 _, weights = self.model.ways(chunk.seen[drawn], chunk.asked[drawn])
                 if number == 0 and is_ours:
