@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 
-.PHONY: run test check acceptance live-check lock clean
+.PHONY: run test check acceptance compat live-check lock clean
 
 run:
 	@$(PYTHON) scripts/run.py
@@ -13,6 +13,10 @@ test: .setup-test check
 # Every line under "Shows" at full size; the figures go to acceptance.json.
 acceptance: .setup-test
 	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q --full
+
+# What is relied on of transformers, at both ends of the range that pyproject.toml allows; downloads the two.
+compat: .setup-test
+	@$(VENV)/python scripts/compat.py
 
 # The walk from set-up to teardown on Google Cloud itself: needs an account; spends at most a dollar.
 live-check: .setup-test
