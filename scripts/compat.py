@@ -18,10 +18,11 @@ TESTS = "tests/compat/test_transformers_internals.py"
 RUN = """
 import sys
 sys.path.insert(0, sys.argv[1])
+import pytest
+code = pytest.main(sys.argv[2:])
 import transformers
 assert transformers.__file__.startswith(sys.argv[1]), transformers.__file__
-import pytest
-sys.exit(pytest.main(sys.argv[2:]))
+sys.exit(code)
 """
 
 
