@@ -25,6 +25,7 @@ OWN_KEYS = {"WANDB_API_KEY": "5ec12e7" + "0123456789abcdef" * 2 + "0", "HF_TOKEN
 """Of the person at this machine: they go to no sandbox, which brings keys of its own."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_walk_leaves_results_and_no_key(
     full: bool, project: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, figures: Callable[..., None]

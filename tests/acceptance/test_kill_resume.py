@@ -22,6 +22,7 @@ PATIENCE_S = 1200
 Process = tuple[int, str]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_killed_run_equals_one_that_was_left_alone(
     full: bool, project: Path, arrcoc: list[str], figures: Callable[..., None]

@@ -164,6 +164,7 @@ def _same(ours: list[dict[str, Any]], want: list[dict[str, Any]]) -> bool:
     ]
 
 
+@pytest.mark.long
 def test_attempts_of_a_real_run_are_one_series(tmp_path: Path) -> None:
     for first, last in ((0, 60), (40, 90), (80, 130)):
         log(tmp_path, "resumed", first, last)

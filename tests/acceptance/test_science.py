@@ -26,7 +26,7 @@ Record = Callable[..., None]
 def test_the_hard_base_needs_the_right_tokens(full: bool) -> None:
     """What makes the set hard, of any trained selector's doing: no rule without a full pass comes near the teacher."""
     model = ArrCocQwen.from_base("tiny-hard")
-    samples = Synthetic("validation", 1024 if full else 128, Sizing("square", 64), together=1, hard=True)
+    samples = Synthetic("validation", 1024 if full else 64, Sizing("square", 64), together=1, hard=True)
     found = compare(model, [], samples, Collate(model.base.tokenizer, 64), budgets=("1/8", "1/16"), seeds=1, tries=4)
     assert found.full.mean() > 0.97
     for keep in found.budgets:

@@ -138,6 +138,7 @@ def test_the_base_arrives(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "Qwen/Qwen3-VL-2B-Instruct" in log(run)
 
 
+@pytest.mark.long
 def test_the_data_set_its_splits_and_its_longest_text_arrive(project: Path) -> None:
     folder = project / "my-questions"
     for split, count in (("learn", 48), ("check", 16)):

@@ -259,6 +259,7 @@ def test_everything_else_of_it_is_there_too(synced: Synced) -> None:
     assert not [name for name in found["files"] if "code" in name] and not found["metadata"]
 
 
+@pytest.mark.long
 def test_every_run_at_once_and_rows_that_were_lost_in_between(
     place: Place, synced: Synced, capsys: pytest.CaptureFixture[str]
 ) -> None:

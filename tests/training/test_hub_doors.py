@@ -45,6 +45,7 @@ def add(project: Path) -> Add:
     return make
 
 
+@pytest.mark.long
 def test_a_run_of_the_sandbox_goes_to_its_hub(
     project: Path, sandbox: Sandbox, add: Add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_run_uploads_its_best_and_its_end(
     assert json.loads((run / "progress.json").read_text())["phase"] == "done"
 
 
+@pytest.mark.long
 def test_of_the_best_that_wait_the_newest_is_sent_and_then_the_end(
     place: HubPlace, stop: StopRequest, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ runpy.run_module("training.train", run_name="__main__")
 """
 
 
+@pytest.mark.long
 def test_an_allocator_that_gives_no_more(make_run: MakeRun, pytestconfig: pytest.Config) -> None:
     """1,500 questions a pass in 0.6 GB."""
     run = make_run("data.max_train_samples=1500", "train.batch_size=1500", "train.gradient_accumulation_steps=1")

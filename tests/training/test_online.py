@@ -222,6 +222,7 @@ tell(took=time.monotonic() - begun, said=said)
 """
 
 
+@pytest.mark.long
 def test_stopped_on_its_page_and_then_cut_off_it_ends_in_time_with_every_row_here(
     server: Server, tmp_path: Path
 ) -> None:
@@ -246,6 +247,7 @@ def test_stopped_on_its_page_and_then_cut_off_it_ends_in_time_with_every_row_her
     assert read_here(tmp_path) == {step: 1.0 / (step + 1) for step in range(50)}
 
 
+@pytest.mark.long
 def test_rows_are_kept_for_longer_online(server: Server, tmp_path: Path) -> None:
     script = """
 from dataclasses import replace

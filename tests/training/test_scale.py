@@ -95,6 +95,7 @@ def committed(run: Path) -> list[str]:
     return sorted(marker.parent.name for marker in (run / "checkpoints").glob("step-*/COMMITTED"))
 
 
+@pytest.mark.long
 def test_two_that_share_the_base_are_killed_and_one_goes_on(
     whole_run: Path, make_run: MakeRun, start_trainer: Start, torchrun: Callable[[Path], Torchrun]
 ) -> None:

@@ -189,6 +189,7 @@ def test_stopped_by_signals(full: bool, whole_run: Path, make_run: MakeRun, star
     assert {**ours, "fingerprint": "", "experiment": {}} == {**theirs, "fingerprint": "", "experiment": {}}
 
 
+@pytest.mark.long
 def test_workers_and_recomputation_do_not_change_the_result(
     whole_run: Path, make_run: MakeRun, start_trainer: Start
 ) -> None:

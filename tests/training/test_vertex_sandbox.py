@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cloud_job import ROOT, put_run
 from google.cloud.aiplatform_v1.types import CustomJob, JobState
 from small_experiment import SMALL
@@ -88,6 +89,7 @@ def run_json(run: Objects, name: str) -> dict[str, Any]:
     return json.loads(run.get(name))
 
 
+@pytest.mark.long
 def test_two_machines(full: bool, sandbox: Sandbox, tmp_path: Path) -> None:
     """In full: with a preemption of both and a second attempt."""
     settings = load_settings(tmp_path)
