@@ -11,7 +11,7 @@ hard = Experiment(
     name="hard",
     model=Model(base="tiny-hard"),
     tokens=Tokens(keep=4),
-    data=Data(dataset="synthetic-hard", max_train_samples=48_000),
+    data=Data(dataset="synthetic-hard", max_train_samples=96_000),
     train=Train(
         learning_rate=2e-3,
         batch_size=48,
