@@ -114,6 +114,14 @@ def question_bytes(
     return seen + max(looking, layer + selector + kept)
 
 
+def goes_through(objective: str) -> bool:
+    """Whether a gradient of the objective, or of one of two, goes back through the language model."""
+    return not _THROUGH.isdisjoint(objective.split("+"))
+
+
+_THROUGH = frozenset({"saliency", "noise-gate", "soft-gate", "straight-through"})
+
+
 def gpu_need(experiment: Experiment, visual: int, shares: int = 1) -> Need | None:
     """What a training needs on each of `shares` GPUs that hold its base together; None for the tiny base."""
     shape, train = SHAPES.get(experiment.model.base), experiment.train
@@ -125,6 +133,7 @@ def gpu_need(experiment: Experiment, visual: int, shares: int = 1) -> Need | Non
         visual,
         experiment.data.max_seq_length + PROMPT_TOKENS,
         value_bytes,
+        through=goes_through(train.objective),
         checkpointing=train.gradient_checkpointing,
     )
     return Need(weights_bytes(shape, value_bytes, shares) + SELECTOR_BYTES, train.batch_size * each)

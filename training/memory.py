@@ -16,11 +16,20 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import nn
 
 from arrcoc_core.errors import ArrcocError, OutOfMemoryError
 from arrcoc_core.experiment import Experiment
-from arrcoc_core.memory import PROMPT_TOKENS, SELECTOR_BYTES, USABLE, Fit, Shape, fitting, question_bytes, weights_bytes
+from arrcoc_core.memory import (
+    PROMPT_TOKENS,
+    SELECTOR_BYTES,
+    USABLE,
+    Fit,
+    Shape,
+    fitting,
+    goes_through,
+    question_bytes,
+    weights_bytes,
+)
 
 GB = 1e9
 _SIGNS = ("can't allocate memory", "not enough memory", "std::bad_alloc", "cannot allocate memory", "out of memory")
@@ -85,8 +94,6 @@ class Room:
     """Ranks that hold the base together."""
     fixed: float = 0.0
     """Bytes in use before the first pass, once they are measured."""
-    through: bool = False
-    """Whether a gradient was seen to go back through the language model."""
 
     @staticmethod
     def of(experiment: Experiment, folder: Path, visual: int, device: torch.device) -> Room:
@@ -118,13 +125,17 @@ class Room:
         """Bytes that one question of a pass takes."""
         text = self.experiment.data.max_seq_length + PROMPT_TOKENS
         return question_bytes(
-            self.shape, self.visual, text, self.value_bytes, through=self.through, checkpointing=checkpointing
+            self.shape,
+            self.visual,
+            text,
+            self.value_bytes,
+            through=goes_through(self.experiment.train.objective),
+            checkpointing=checkpointing,
         )
 
-    def settle(self, model: nn.Module, device: torch.device) -> None:
-        """All is loaded, and the first pass not made: measure, and see from now on where gradients go."""
+    def settle(self, device: torch.device) -> None:
+        """All is loaded, and the first pass not made: measure."""
         self.fixed = float(torch.cuda.memory_allocated(device)) if device.type == "cuda" else resident_bytes()
-        model.model.language_model.register_forward_pre_hook(self._note, with_kwargs=True)  # type: ignore[union-attr]
 
     def error(self, failure: BaseException) -> ArrcocError:
         """What to tell instead of `failure`, by which memory ran out."""
@@ -176,11 +187,6 @@ class Room:
             f"About {needed / GB:.2f} GB, with the same {fit.batch_size * fit.accumulation} questions a step:\n"
             f"arrcoc launch {self.experiment.name} {set_them}"
         )
-
-    def _note(self, _module: nn.Module, _args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        embeddings = options.get("inputs_embeds")
-        if isinstance(embeddings, torch.Tensor) and embeddings.requires_grad and torch.is_grad_enabled():
-            self.through = True
 
 
 def memory_of(device: torch.device) -> float:

@@ -49,10 +49,13 @@ def wants_sharding(mode: Mode, world: World, needed: float, memory: float | None
     return True, f"the base is shared out among the {world.on_this_machine} ranks of each machine{why}"
 
 
-def load_shared(load: Callable[[], ArrCocQwen], world: World, device: torch.device) -> ArrCocQwen:
+def load_shared(
+    load: Callable[[], ArrCocQwen], world: World, device: torch.device, *, encoder_too: bool = True
+) -> ArrCocQwen:
     """What `load` brings into the memory of the host, its base then shared out among the ranks of this machine.
 
-    A collective. One rank of a machine loads after the other, so that the host holds one whole base at a time.
+    A collective. One rank of a machine loads after the other, so that the host holds one whole base at a time. Without
+    `encoder_too` the vision encoder stays whole on each, and may be called by one alone.
     """
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
@@ -63,7 +66,7 @@ def load_shared(load: Callable[[], ArrCocQwen], world: World, device: torch.devi
     for turn in range(world.on_this_machine):
         if turn == world.local_rank:
             model = load()
-            _share(model.base.model, mesh)
+            _share(model.base.model, mesh, encoder_too)
             nn.Module.to(model.base.model, device)
             model.selector.to(device)
             loaded.append(model)
@@ -90,11 +93,12 @@ def held_bytes(model: nn.Module) -> tuple[int, int]:
     return own, total
 
 
-def _share(model: PreTrainedModel, mesh: DeviceMesh) -> None:
+def _share(model: PreTrainedModel, mesh: DeviceMesh, encoder_too: bool) -> None:
     from torch.distributed.fsdp import fully_shard
 
     language, vision = model.model.language_model, model.model.visual
-    for layer in (*language.layers, *vision.blocks):
+    for layer in (*language.layers, *(vision.blocks if encoder_too else ())):
         fully_shard(layer, mesh=mesh, reshard_after_forward=True)
     fully_shard(language, mesh=mesh, reshard_after_forward=True, ignored_params={model.get_input_embeddings().weight})
-    fully_shard(vision, mesh=mesh, reshard_after_forward=True)
+    if encoder_too:
+        fully_shard(vision, mesh=mesh, reshard_after_forward=True)

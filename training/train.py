@@ -198,7 +198,8 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         story.say(why)
     if shared:
         room.shares = world.on_this_machine
-        model = load_shared(lambda: load(torch.device("cpu")), world, device)
+        encoder_too = not data.feature_cache_gb  # what is found there makes the ranks' passes differ
+        model = load_shared(lambda: load(torch.device("cpu")), world, device, encoder_too=encoder_too)
         held, all_bytes = held_bytes(model.base.model)
         story.say(f"this rank holds {held / 1e6:,.1f} of the base's {all_bytes / 1e6:,.1f} MB")
     else:
@@ -313,7 +314,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             tensors = {"adamw": optimizer.state_dict(), "schedule": scheduler.state_dict()}
             saver.save(Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save()))
 
-    room.settle(model.base.model, device)
+    room.settle(device)
 
     # From where: the last checkpoint, or step 0 with the reference lines.
     if saved:

@@ -15,6 +15,7 @@ import torch
 from small_experiment import SMALL
 
 from arrcoc_core.estimates import BASES
+from arrcoc_core.experiment import Objective
 from arrcoc_core.memory import MARGIN, SHAPES, Fit, fitting, question_bytes, weights_bytes
 from training.memory import Room, is_out_of_memory, memory_of, shape_of, stored_shape
 from training.model.registry import TINY_FOLDER, load_base
@@ -79,8 +80,8 @@ def test_which_errors_say_that_memory_ran_out() -> None:
     assert not is_out_of_memory(RuntimeError("shapes do not match")) and not is_out_of_memory(ValueError("memory"))
 
 
-def room(total: float, batch: int, accumulation: int = 1) -> Room:
-    small = SMALL.train.but(batch_size=batch, gradient_accumulation_steps=accumulation)
+def room(total: float, batch: int, accumulation: int = 1, objective: Objective = "distil") -> Room:
+    small = SMALL.train.but(batch_size=batch, gradient_accumulation_steps=accumulation, objective=objective)
     made = Room.of(SMALL.but(train=small), TINY_FOLDER, 64, torch.device("cpu"))  # type: ignore[arg-type]
     made.total = total
     return made
@@ -97,6 +98,13 @@ def test_a_failure_shows_that_a_question_takes_more_than_was_thought() -> None:
     assert told.exit_code == 2
     assert "16 questions a pass" in told.message and "CUDA out of memory" in told.message
     assert "--set train.batch_size=12 --set train.gradient_accumulation_steps=4" in told.remedy
+
+
+def test_an_objective_that_goes_back_through_the_language_model_takes_more() -> None:
+    """It keeps the activations of all layers, unless they are recomputed."""
+    plain, through = room(1e9, 1), room(1e9, 1, objective="noise-gate")
+    assert through.per_question(checkpointing=False) > 1.5 * plain.per_question(checkpointing=False)
+    assert through.per_question(checkpointing=True) < 1.3 * plain.per_question(checkpointing=True)
 
 
 def test_nothing_fits() -> None:

@@ -62,7 +62,7 @@ def torchrun(pytestconfig: pytest.Config) -> Iterator[Callable[[Path], Torchrun]
             process = subprocess.Popen(
                 [*TORCHRUN, "-m", "training.train", str(run)],
                 cwd=pytestconfig.rootpath,
-                env={**clean, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+                env={**clean, "XDG_CACHE_HOME": str(run / "cache"), "OMP_NUM_THREADS": "1"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -118,10 +118,11 @@ def test_two_that_share_the_base_are_killed_and_one_goes_on(
 def test_two_are_as_one_with_twice_the_batch(
     make_run: MakeRun, start_trainer: Start, torchrun: Callable[[Path], Torchrun]
 ) -> None:
-    """The base shared out, and held-out questions for three passes: one rank has to go along with the other's last."""
+    """The base shared out, held-out questions for three passes, so that one rank has to go along with the other's
+    last, and a cache of the encoder's features, of which each finds others."""
     alone = make_run("evaluation.samples=150", "train.batch_size=8", "train.gradient_accumulation_steps=1")
     one = start_trainer(alone)
-    run = make_run("evaluation.samples=150", "compute.shard_base=always")
+    run = make_run("evaluation.samples=150", "compute.shard_base=always", "data.feature_cache_gb=0.1")
     two = torchrun(run)
     assert one.wait() == 0, one.said
     assert two.process.wait(240) == 0, two.said
