@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from transformers import Qwen3VLConfig, Qwen3VLMoeConfig
 
 from training.model.selector import (
     Selector,
@@ -41,6 +43,23 @@ def test_sizes_at_the_width_of_the_2b_base_are_those_promised() -> None:
         selector = Selector(SelectorConfig.of(2048))
     assert parameters(selector.participatory) == pytest.approx(1_300_000, rel=0.05)
     assert parameters(selector.balancer) == pytest.approx(700_000, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("config", "scorer", "balancer"),
+    [
+        (Qwen3VLConfig(text_config={"hidden_size": 2048}), 1_324_033, 697_971),  # 2B
+        (Qwen3VLConfig(text_config={"hidden_size": 2560}), 2_064_641, 1_089_283),  # 4B
+        (Qwen3VLConfig(text_config={"hidden_size": 4096}), 5_269_505, 2_783_587),  # 8B
+        (Qwen3VLMoeConfig(text_config={"hidden_size": 2048}), 1_324_033, 697_971),  # 30B-A3B
+    ],
+)
+def test_sizes_follow_the_width_of_the_base_as_docs_say(config, scorer: int, balancer: int) -> None:
+    with torch.device("meta"):
+        selector = Selector(SelectorConfig.of(config.text_config.hidden_size))
+    assert (parameters(selector.participatory), parameters(selector.balancer)) == (scorer, balancer)
+    page = (Path(__file__).parents[2] / "docs" / "model.md").read_text(encoding="utf-8")
+    assert f"{scorer:,}" in page and f"{balancer:,}" in page
 
 
 def test_before_the_tiny_base_it_has_some_ninety_thousand() -> None:
