@@ -131,12 +131,13 @@ def _facts(record: Record, budget: str, wandb: str) -> str:
     data, train = record.experiment["data"], record.experiment["train"]
     cost = record.summary.get("cost/usd")
     name, _, revision = record.dataset.partition("@")
+    most = "at most " if data.get("resize") == "dynamic" else ""  # of the area
     rows = [
         ("base model", _base(record)),
         ("base revision", f"`{record.base_revision}`" if record.base_revision else ""),
         ("data", f"{_plain(name)}, splits {_plain(data['split_train'])} and {_plain(data['split_val'])}"),
         ("data revision", f"`{revision}`" if revision else ""),
-        ("token budget", f"{budget} visual tokens a picture of {data['image_size']} x {data['image_size']} px"),
+        ("token budget", f"{budget} visual tokens a picture of {most}{data['image_size']} x {data['image_size']} px"),
         ("steps", f"{record.step:,} of {record.total_steps:,}, seed {train['seed']}"),
         ("run", f"`{record.run}`"),
         ("configuration", f"`{record.fingerprint}`"),
