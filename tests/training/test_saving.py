@@ -107,6 +107,7 @@ def test_the_last_try_ends_the_attempt_and_names_the_checkpoint(store: GuardedSt
     assert saved == [4]
     found = latest(store, lambda _: None)
     assert found is not None and found.step == 4
+    assert [path.name for path in store.directory.iterdir()] == ["step-00000004"]  # nothing of it fills the disk
 
 
 def test_a_store_that_does_not_keep_its_word_is_no_checkpoint(tmp_path: Path) -> None:

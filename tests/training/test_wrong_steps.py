@@ -98,6 +98,7 @@ def test_what_cannot_go_on_loses_nothing(
         assert math.isnan(rows[12]["train/loss"])
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full(saved: Path, pytestconfig: pytest.Config) -> None:
     """No file may grow beyond 400 kB, which the optimizer's does."""
     before = contents(saved)
