@@ -84,7 +84,7 @@ def test_the_meter_counts_what_torch_counts() -> None:
 
         seen = model.look(pictures)
         meter.take()
-        asked = model.ask(["which colour is the circle ?"] * 2, ["red", "blue"], seen.grid)
+        asked = model.ask(["which colour is the circle ?"] * 2, ["red", "blue"], seen.grids)
         length = asked.input_ids.shape[1]
         with FlopCounterMode(display=False) as reading:
             model.read_all(seen, asked)

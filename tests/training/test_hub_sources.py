@@ -96,7 +96,10 @@ import json, sys
 from arrcoc_core.errors import ConfigError
 from arrcoc_core.experiment import Data
 from training.data import open_samples, pin
-data = Data(dataset="x", split_train="train", split_val="validation", max_train_samples=0, image_size=32)
+data = Data(
+    dataset="x", split_train="train", split_val="validation", max_train_samples=0, streaming=False,
+    bad_pictures="error", image_size=32, resize="square", min_pixels=0,
+)
 found = {"pinned": [pin(name) for name in sys.argv[1:3]]}
 train, held_out = open_samples(data, sys.argv[3], 5)
 found["counts"] = [len(train), len(held_out)]
