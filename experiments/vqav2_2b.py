@@ -5,10 +5,11 @@ Pictures of MS COCO have about 640 x 480 px, which are 300 tokens; `min_pixels` 
 
 The rows are streamed: the whole set is some 80 GB. What is printed is the official VQA accuracy (`eval/vqa_accuracy`)
 beside the exact matches, with all tokens, random ones, an even grid and the base's own attention as lines to read it
-against. `arrcoc plan vqav2_2b` shows the price before anything is paid for.
+against. `arrcoc plan vqav2_2b` shows the price before anything is paid for. `vqav2_rivals` trains the same selector the
+way its published rivals are trained; `arrcoc compare` then sets them beside each other and the rules, at equal budgets.
 """
 
-from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Logging, Model, Tokens, Train, Vertex
+from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Logging, Model, Tokens, Train, Vertex, sweep
 
 vqav2_2b = Experiment(
     name="vqav2_2b",
@@ -41,6 +42,10 @@ vqav2_2b = Experiment(
         bf16=True,
         gradient_checkpointing=False,
         seed=1,
+        objective="distil+rloo",
+        first_share=0.4,
+        selections=4,
+        budgets=(50, 100, 200),
     ),
     evaluation=Evaluation(every_n_steps=500, samples=2_048, pictures=8),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
@@ -57,4 +62,8 @@ vqav2_8b = vqav2_2b.but(
     compute=Vertex(gpu="A100-80GB", spot=True, regions=("us-central1", "us-east4", "europe-west4"), max_cost_usd=250),
     tags=("vqav2", "8b"),
     notes="As vqav2_2b, with the 8B base on a GPU with 80 GB.",
+)
+
+vqav2_rivals = sweep(
+    vqav2_2b, {"train.objective": ["distil", "noise-gate", "soft-gate"], "train.seed": [1, 2]}, name="vqav2_rivals"
 )
