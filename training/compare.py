@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model, trained = load_trained(given.runs)
         dataset = pin(experiment.data.dataset)
         _, held_out = open_samples(experiment.data, dataset, given.samples, token_side(experiment.model.base))
-        collate = Collate(model.base.tokenizer, experiment.data.max_seq_length)
+        collate = Collate(model.base.tokenizer, experiment.data.max_seq_length, experiment.data.prompt)
         found = compare(
             model,
             trained,
@@ -108,7 +108,8 @@ def load_trained(runs: Sequence[Path]) -> tuple[ArrCocQwen, list[Trained]]:
         experiment = load_experiment(run).experiment
         model = model or ArrCocQwen.from_pretrained(run / "result")
         first = first or experiment
-        for part in ("model.base", "data.dataset", "data.split_val", "data.image_size", "data.max_seq_length"):
+        data = ("dataset", "split_val", "image_size", "resize", "min_pixels", "prompt", "max_seq_length")
+        for part in ("model.base", *(f"data.{name}" for name in data)):
             section, name = part.split(".")
             ours, theirs = (getattr(getattr(one, section), name) for one in (experiment, first))
             if ours != theirs:

@@ -135,11 +135,19 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
 
     train = experiment.train
     device = choose_device(experiment.compute, World(), lambda _: None)
-    model = ArrCocQwen.from_base(experiment.model.base, experiment.model.revision, seed=train.seed, device=device)
+    wanted = experiment.model
+    model = ArrCocQwen.from_base(
+        wanted.base,
+        wanted.revision,
+        seed=train.seed,
+        features=wanted.features,
+        balance=wanted.balance,
+        device=device,
+    )
     samples, _ = open_samples(
         experiment.data, pin(experiment.data.dataset), experiment.evaluation.samples, token_side(experiment.model.base)
     )
-    collate = Collate(model.base.tokenizer, experiment.data.max_seq_length)
+    collate = Collate(model.base.tokenizer, experiment.data.max_seq_length, experiment.data.prompt)
     batch = collate([samples.get(index) for index in range(min(len(samples), train.batch_size))])
     torch.manual_seed(train.seed)
     objective = find_objective(train.objective, train.first_share)
