@@ -229,6 +229,14 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             f"Keep at most {n}, or raise data.image_size.",
             sources,
         )
+    if experiment.train.budgets and (experiment.tokens.share or experiment.tokens.mass):
+        raise _contradiction(
+            experiment,
+            "train.budgets",
+            f"train.budgets = {experiment.train.budgets!r} are numbers, tokens.share or tokens.mass go otherwise.",
+            "Leave one of them out.",
+            sources,
+        )
     if max(experiment.train.budgets, default=0) > n:
         raise _contradiction(
             experiment,

@@ -11,6 +11,7 @@ from torch import Tensor
 from training.batches import Batch, Collate
 from training.data import Synthetic
 from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.selector import NOWHERE
 from training.objectives import OBJECTIVES, Step, find_objective
 from training.objectives.distillation import distillation_loss
 from training.objectives.gates import soft_top
@@ -128,3 +129,18 @@ def test_a_soft_top_adds_up_to_k_and_keeps_adding_up_when_scores_move() -> None:
 def _loss_of_top(model: ArrCocQwen, seen: object, asked: object, scores: Tensor) -> float:
     kept = torch.zeros(scores.shape, dtype=torch.bool).scatter_(1, scores.topk(8, 1).indices, True)
     return model.read(seen, asked, kept).loss.mean().item()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["distil", "saliency", "soft-gate", "straight-through"])
+def test_a_question_hears_nothing_of_the_padding_beside_longer_ones(model: ArrCocQwen, batch: Batch, name: str) -> None:
+    """About one picture, alone and beside a question about two: the same gradient."""
+    alone = model.look(batch.pictures[:3])
+    gradients = []
+    for about in ([(0,)], [(0,), (1, 2)]):
+        seen = alone.about(about)
+        asked = model.ask(batch.questions[: len(about)], batch.answers[: len(about)], seen.grids)
+        scores = torch.where(seen.present, -torch.arange(seen.count) / 64, NOWHERE).requires_grad_()
+        (OBJECTIVES[name](Step(model, seen, asked, scores, torch.full((len(about),), 8))) * len(about)).backward()
+        assert scores.grad is not None
+        gradients.append(scores.grad[0, : alone.count])
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-3)

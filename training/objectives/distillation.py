@@ -42,5 +42,6 @@ def saliency(step: Step) -> Tensor:
     with torch.enable_grad():
         likelihood = answer_log_likelihood(step, pruning.VisualTokens(embeddings, tokens.deepstack), step.seen.present)
         (gradient,) = torch.autograd.grad(likelihood.sum(), embeddings)
-    weight = (gradient * embeddings).sum(-1).abs().detach().float() + 1e-8
-    return distillation_loss(step.scores, weight / weight.sum(1, keepdim=True))
+    weight = (gradient * embeddings).sum(-1).abs().detach().float()
+    # A base that is sure of its answer has tiny gradients; how they compare is what is taught.
+    return distillation_loss(step.scores, weight / weight.sum(1, keepdim=True).clamp_min(1e-30))

@@ -25,8 +25,9 @@ def noise_gate(step: Step) -> Tensor:
     After AutoSelect (arXiv 2603.07135), whose denoiser is left out: here the base alone reads the noisy tokens.
     """
     p = soft_top(step.scores, step.keep, _temperature(step.progress))
-    tokens = step.seen.tokens
-    return _loss(step, VisualTokens(_noisy(tokens.embeddings, p, 1), _noisy(tokens.deepstack, p[:, None], 2)))
+    tokens, there = step.seen.tokens, step.seen.present
+    noisy = VisualTokens(_noisy(tokens.embeddings, p, there), _noisy(tokens.deepstack, p[:, None], there[:, None]))
+    return _loss(step, noisy)
 
 
 def soft_gate(step: Step) -> Tensor:
@@ -36,8 +37,9 @@ def soft_gate(step: Step) -> Tensor:
     (arXiv 2608.04132), of which no more is known here than that it is learned and reads the question.
     """
     p = soft_top(step.scores, step.keep, _temperature(step.progress))
-    tokens = step.seen.tokens
-    return _loss(step, VisualTokens(_towards_mean(tokens.embeddings, p), _towards_mean(tokens.deepstack, p[:, None])))
+    tokens, there = step.seen.tokens, step.seen.present
+    faded = _faded(tokens.embeddings, p, there), _faded(tokens.deepstack, p[:, None], there[:, None])
+    return _loss(step, VisualTokens(*faded))
 
 
 def straight_through(step: Step) -> Tensor:
@@ -81,12 +83,20 @@ def _temperature(progress: float) -> float:
     return _FROM * (1 - progress) + _TO * progress
 
 
-def _noisy(values: Tensor, p: Tensor, tokens_dimension: int) -> Tensor:
+def _noisy(values: Tensor, p: Tensor, present: Tensor) -> Tensor:
     share = p[..., None].to(values.dtype)
-    noise = torch.randn_like(values) * values.std(tokens_dimension, keepdim=True)
+    mean = _mean(values, present)
+    deviation = _mean((values - mean).square(), present).sqrt()
+    noise = torch.randn_like(values) * deviation
     return share.clamp_min(_LEAST).sqrt() * values + (1 - share).clamp_min(_LEAST).sqrt() * noise
 
 
-def _towards_mean(values: Tensor, p: Tensor) -> Tensor:
+def _faded(values: Tensor, p: Tensor, present: Tensor) -> Tensor:
     share = p[..., None].to(values.dtype)
-    return share * values + (1 - share) * values.mean(-2, keepdim=True)
+    return share * values + (1 - share) * _mean(values, present)
+
+
+def _mean(values: Tensor, present: Tensor) -> Tensor:
+    """Over the tokens of each row, [..., N, D] -> [..., 1, D]; padding is none."""
+    there = present[..., None].to(values.dtype)
+    return (values * there).sum(-2, keepdim=True) / there.sum(-2, keepdim=True)
