@@ -128,10 +128,16 @@ def _variables(cloud: CloudPlan, rung: Rung, run_id: str, n: int, secrets: Mappi
 def as_wandb_job(image: str) -> dict[str, str]:
     """Have wandb make a job of the run's image, which W&B's page can push to a queue; its alias is the image's tag.
 
-    wandb 0.31 makes none unless told to (sdk/wandb_settings.py: docker, job_name, disable_job_creation).
+    wandb 0.31 makes none unless told to (sdk/wandb_settings.py: docker, job_name, disable_job_creation). In a git
+    checkout with a remote it would make a job of the repository instead, or none at all: hence no git.
     """
     repository = image.rpartition(":")[0].split("/")[-2]
-    return {"WANDB_DOCKER": image, "WANDB_JOB_NAME": repository, "WANDB_DISABLE_JOB_CREATION": "false"}
+    return {
+        "WANDB_DOCKER": image,
+        "WANDB_JOB_NAME": repository,
+        "WANDB_DISABLE_JOB_CREATION": "false",
+        "WANDB_DISABLE_GIT": "true",
+    }
 
 
 def _seconds(duration: float) -> str:

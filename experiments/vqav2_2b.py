@@ -5,7 +5,8 @@ Pictures of MS COCO have about 640 x 480 px, which are 300 tokens; `min_pixels` 
 
 The rows are streamed: the whole set is some 80 GB. What is printed is the official VQA accuracy (`eval/vqa_accuracy`)
 beside the exact matches, with all tokens, random ones, an even grid and the base's own attention as lines to read it
-against. `arrcoc plan vqav2_2b` shows the price before anything is paid for. `vqav2_rivals` trains the same selector the
+against. `arrcoc plan vqav2_2b` shows the price before anything is paid for; more
+`regions` find spot capacity sooner, and `arrcoc setup` asks for quota in each. `vqav2_rivals` trains the same selector the
 way its published rivals are trained; `arrcoc compare` then sets them beside each other and the rules, at equal budgets.
 """
 
@@ -50,7 +51,7 @@ vqav2_2b = Experiment(
     evaluation=Evaluation(every_n_steps=500, samples=2_048, pictures=8),
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=5),
-    compute=Vertex(gpu="A100", spot=True, regions=("us-central1", "us-east1", "europe-west4"), max_cost_usd=60),
+    compute=Vertex(gpu="A100", spot=True, regions=("us-central1",), max_cost_usd=60),
     tags=("vqav2", "2b"),
     notes="200 of about 825 visual tokens on VQAv2; 2,048 held-out questions, official VQA accuracy.",
 )
@@ -59,7 +60,7 @@ vqav2_8b = vqav2_2b.but(
     name="vqav2_8b",
     model=vqav2_2b.model.but(base="Qwen/Qwen3-VL-8B-Instruct"),
     train=vqav2_2b.train.but(batch_size=8, gradient_accumulation_steps=8),
-    compute=Vertex(gpu="A100-80GB", spot=True, regions=("us-central1", "us-east4", "europe-west4"), max_cost_usd=250),
+    compute=Vertex(gpu="A100-80GB", spot=True, regions=("us-central1",), max_cost_usd=250),
     tags=("vqav2", "8b"),
     notes="As vqav2_2b, with the 8B base on a GPU with 80 GB.",
 )

@@ -53,6 +53,7 @@ def cloud_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_from_nothing_to_everything_and_back(
     cloud_project: Path, tmp_path: Path, arrcoc: list[str], figures: Callable[..., None]
 ) -> None:
+    (cloud_project / "experiments" / "vqav2_2b.py").unlink()  # one quota is enough to see it asked for
     with running(tmp_path / "box", speed=100) as box:
         command = Command(arrcoc, cloud_project, box)
         before = contents(box)

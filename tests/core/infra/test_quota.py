@@ -49,6 +49,7 @@ def test_what_experiments_need_per_gpu_and_region(tmp_path: Path) -> None:
 
 
 def test_broken_experiments_need_nothing(project: Path) -> None:
+    (project / "experiments" / "vqav2_2b.py").unlink()
     (project / "experiments" / "broken.py").write_text("this is not Python", encoding="utf-8")
     (project / "experiments" / "cloud.py").write_text(
         "from arrcoc_core import Experiment, Vertex\n"
