@@ -5,9 +5,11 @@ Pictures of MS COCO have about 640 x 480 px, which are 300 tokens; `min_pixels` 
 
 The rows are streamed: the whole set is some 80 GB. What is printed is the official VQA accuracy (`eval/vqa_accuracy`)
 beside the exact matches, with all tokens, random ones, an even grid and the base's own attention as lines to read it
-against. `arrcoc plan vqav2_2b` shows the price before anything is paid for; more
-`regions` find spot capacity sooner, and `arrcoc setup` asks for quota in each. `vqav2_rivals` trains the same selector the
-way its published rivals are trained; `arrcoc compare` then sets them beside each other and the rules, at equal budgets.
+against. `arrcoc plan vqav2_2b` shows the price before anything is paid for; more `regions` find spot capacity sooner,
+and `arrcoc setup` asks for quota in each of them.
+
+`vqav2_rivals` trains the same selector the way its published rivals are trained; `arrcoc compare` then sets them beside
+each other and the rules, at equal budgets.
 """
 
 from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Logging, Model, Tokens, Train, Vertex, sweep
