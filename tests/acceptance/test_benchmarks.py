@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.name for path in (ROOT / "benchmarks").glob("[!_]*.py"))
 # What these do many tests do as well, or it says something at full size only; and they are the longest.
-LONG = ("plot_live.py", "latency_online.py", "checkpoint.py", "step.py")
+LONG = ("plot_live.py", "latency_online.py", "checkpoint.py", "step.py", "data.py")
 BENCHMARKS = [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in NAMES]
 
 

@@ -321,6 +321,7 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
+@pytest.mark.long
 def test_what_wandb_sync_uploads_is_what_we_read(
     logged: list[Logged], uploaded: dict[str, Any], figures: Callable[..., None]
 ) -> None:
