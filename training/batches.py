@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrcoc_core.errors import ArrcocError
+from arrcoc_core.experiment import Data
 from training.devices import World
 from training.samples import Sample, Samples
 from training.shaping import asked, cut
@@ -56,6 +57,11 @@ class Collate:
     tokenizer: PreTrainedTokenizerBase
     max_seq_length: int
     prompt: str = "{question}"
+
+    @staticmethod
+    def of(tokenizer: PreTrainedTokenizerBase, data: Data) -> Collate:
+        """As the experiment's `data` says: the trainer, the comparison and quick validation ask the same questions."""
+        return Collate(tokenizer, data.max_seq_length, data.prompt)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         texts = [self._fit(sample.question, sample.answer) for sample in samples]

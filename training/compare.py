@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model, trained = load_trained(given.runs)
         dataset = pin(experiment.data.dataset)
         _, held_out = open_samples(experiment.data, dataset, given.samples, token_side(experiment.model.base))
-        collate = Collate(model.base.tokenizer, experiment.data.max_seq_length, experiment.data.prompt)
+        collate = Collate.of(model.base.tokenizer, experiment.data)
         found = compare(
             model,
             trained,

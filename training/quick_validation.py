@@ -147,7 +147,7 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
     samples, _ = open_samples(
         experiment.data, pin(experiment.data.dataset), experiment.evaluation.samples, token_side(experiment.model.base)
     )
-    collate = Collate(model.base.tokenizer, experiment.data.max_seq_length, experiment.data.prompt)
+    collate = Collate.of(model.base.tokenizer, experiment.data)
     batch = collate([samples.get(index) for index in range(min(len(samples), train.batch_size))])
     torch.manual_seed(train.seed)
     objective = find_objective(train.objective, train.first_share)

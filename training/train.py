@@ -237,7 +237,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         )
     order = Order(len(samples), per_step, training.seed, samples.together, samples.window)
     total = story.total_steps = order.steps_per_epoch * training.epochs
-    collate = Collate(model.base.tokenizer, data.max_seq_length, data.prompt)
+    collate = Collate.of(model.base.tokenizer, data)
     story.say(
         f"data {dataset}: {len(samples):,} questions to train on ({data.split_train}), {len(held_out):,} held out "
         f"({data.split_val}); {total:,} steps of {per_step} questions"
