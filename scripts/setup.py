@@ -31,6 +31,28 @@ EXTRAS = {
     "test": ("cloud", "dev", "gui", "training"),
 }
 
+# What each extra starts with, and what its processes load later on. Nothing of it is written by pip: see `import_used`.
+USED = {
+    "core": ("arrcoc_core.api",),
+    "training": ("training.model.arrcoc_qwen", "wandb", "pandas", "datasets", "accelerate"),
+    "gui": ("PySide6.QtWidgets",),
+    "cloud": (
+        "google.cloud.aiplatform_v1",
+        "google.cloud.artifactregistry_v1",
+        "google.cloud.billing_v1",
+        "google.cloud.cloudquotas_v1",
+        "google.cloud.devtools.cloudbuild_v1",
+        "google.cloud.iam_admin_v1",
+        "google.cloud.logging_v2.services.logging_service_v2",
+        "google.cloud.resourcemanager_v3",
+        "google.cloud.secretmanager_v1",
+        "google.cloud.service_usage_v1",
+        "google.cloud.storage",
+        "graphql",
+    ),
+    "dev": ("pytest", "pytestqt", "xdist", "hypothesis", "keyring", "pyqtgraph"),
+}
+
 # Debian package -> a shared library (or a program) whose presence shows that it is installed.
 QT_LIBRARIES = {
     "libglib2.0-0": "glib-2.0",
@@ -85,8 +107,8 @@ def main(arguments):
     make_environment(python)
     step(3, "packages", "installing the pinned versions (this is the long one)")
     install_packages(extras)
-    step(4, "check", "importing what was installed")
-    check_imports(job)
+    step(4, "check", "importing what was installed, which compiles it")
+    import_used(extras)
     STAMP.write_text(json.dumps(stamp(extras)), encoding="utf-8")
     print(f"[setup] ready in {time.monotonic() - started:.0f} s; the next time this is skipped.\n", flush=True)
 
@@ -200,20 +222,34 @@ def install_packages(extras):
     )
 
 
-def check_imports(job):
-    """What the job starts with, by which it is compiled as well: the first start takes no longer than the next."""
-    modules = ["arrcoc_core.api", "training.model.arrcoc_qwen", "wandb"]
-    modules += [] if job == "terminal" else ["PySide6.QtWidgets"]
-    modules += ["pytest", "pytestqt", "xdist", "pyqtgraph"] if job == "test" else []
-    code = f"import importlib\nfor name in {modules!r}: importlib.import_module(name)"
-    run([str(VENV / "bin/python"), "-c", code], env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
+def import_used(extras):
+    """What is used of each extra, by which it is compiled as well: the first start takes no longer than the next.
+
+    Runs write no bytecode, as their code is a snapshot, and a shell may forbid it to all that it starts: what is not
+    compiled here, each of these processes compiles again, which takes two to four times as long as to load it. The
+    cloud's clients are as much as all the rest, so they have a process of their own.
+    """
+    rest = [name for extra in ("core", *extras) if extra != "cloud" for name in USED[extra]]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["QT_QPA_PLATFORM"] = "offscreen"
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    started = [
+        subprocess.Popen([str(VENV / "bin/python"), "-c", code, *names], env=environment)
+        for names in (USED["cloud"], rest)
+    ]
+    for process in started:
+        wait_for(process)
 
 
 def run(command, env=None):
     """Runs one step; its own output is shown, and a failure stops here with the command to repeat."""
-    done = subprocess.run(command, env=env, check=False)
-    if done.returncode:
-        raise SetupError(f"this command failed with exit code {done.returncode}:\n    {' '.join(command)}")
+    wait_for(subprocess.Popen(command, env=env))
+
+
+def wait_for(process):
+    if process.wait():
+        command = " ".join(process.args)
+        raise SetupError(f"this command failed with exit code {process.returncode}:\n    {command}")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
     os.environ.pop("HF_ENDPOINT", None)
+    # Where a shell forbids bytecode, each of some hundred child processes would compile torch or the clients anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # A shell without job control starts what runs in its background deaf to Ctrl+C, and a program's children with it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
