@@ -33,6 +33,7 @@ from training.batches import Batch, Collate
 from training.devices import World
 from training.model.budget import Budget
 from training.model.selector import allocate, random_selection, uniform_selection
+from training.passes import Passes
 from training.pictures import composite, weights_in_words
 from training.samples import Samples
 from training.tally import Tally, without_many_types
@@ -40,7 +41,6 @@ from training.tracking import Picture
 from training.vqa_accuracy import vqa_accuracy
 
 if TYPE_CHECKING:
-    from training.model.arrcoc_qwen import ArrCocQwen, Reading
     from training.model.prompts import Asked
     from training.model.seeing import Seen
 
@@ -69,13 +69,11 @@ class Evaluator:
     `chunk`: questions per pass.
     """
 
-    model: ArrCocQwen
+    passes: Passes
     samples: Samples
     collate: Collate
     budget: Budget
     pictures: int
-    device: torch.device
-    bf16: bool
     world: World
     chunk: int = CHUNK
     references: dict[str, float] = field(default_factory=dict)
@@ -95,7 +93,8 @@ class Evaluator:
         pictures: tuple[Picture, ...] = ()
         if self._several is None:
             self._several = bool(self.samples.get(0).answers)
-        self.model.selector.eval()
+        model = self.passes.model
+        model.selector.eval()
         chunks = -(-count // self.chunk)
         for first in range(0, chunks, self.world.size):
             # A rank for which none is left goes along with the others: a base that they share needs all of them.
@@ -103,16 +102,16 @@ class Evaluator:
             chunk = self._chunk(number)
             if not self.references:
                 self._refer(number, chunk, references if is_ours else Tally())
-            scores = self.model.scores(chunk.seen, chunk.asked)
+            scores = model.scores(chunk.seen, chunk.asked)
             counts = self.budget.counts(scores, chunk.seen.present, chunk.batch.questions)
             kept = allocate(scores, counts, chunk.seen.present)
-            reading = self._read(chunk, kept)
-            elsewhere = self.model.scores(chunk.seen, chunk.others)
-            astray = allocate(elsewhere, counts, chunk.seen.present)
+            reading = self.passes.read(chunk.seen, chunk.asked, kept)
+            elsewhere = model.scores(chunk.seen, chunk.others)
+            astray = self.passes.read(chunk.seen, chunk.asked, allocate(elsewhere, counts, chunk.seen.present))
             measured = tally if is_ours else Tally()
             measured.add("loss", reading.loss.tolist())
             measured.add("accuracy", reading.right.tolist())
-            measured.add("accuracy_shuffled_question", self._read(chunk, astray).right.tolist())
+            measured.add("accuracy_shuffled_question", astray.right.tolist())
             sizes.add(KEPT, counts.tolist() if is_ours else ())
             sizes.add(TOTAL, chunk.seen.present.sum(1).tolist() if is_ours else ())
             batch = chunk.batch
@@ -122,11 +121,11 @@ class Evaluator:
                 measured.add_by_type("accuracy", reading.right.tolist(), batch.question_types)
             if first == 0 and self.pictures:
                 drawn = slice(0, min(self.pictures, len(chunk.asked)))
-                _, weights = self.model.ways(chunk.seen[drawn], chunk.asked[drawn])
+                _, weights = model.ways(chunk.seen[drawn], chunk.asked[drawn])
                 if number == 0 and is_ours:
-                    given = self.model.words(reading.guesses)
+                    given = model.words(reading.guesses)
                     pictures = tuple(self._draw(chunk, scores, kept, given, weights.tolist()))
-        self.model.selector.train()
+        model.selector.train()
         means = tally.means(self.world)
         means = {f"eval/{name}": mean for name, mean in (means if last else without_many_types(means)).items()}
         if not self.references:
@@ -139,7 +138,7 @@ class Evaluator:
     @torch.no_grad()
     def tokens_per_picture(self) -> int:
         """N, as the base makes them of the first picture."""
-        return self.model.look(self.samples.get(0).pictures).count
+        return self.passes.model.look(self.samples.get(0).pictures).count
 
     def _chunk(self, number: int) -> _Chunk:
         """Chunk `number` after the frozen part of its way: kept for the next evaluation while there is room."""
@@ -149,25 +148,18 @@ class Evaluator:
         first, last = number * self.chunk, min((number + 1) * self.chunk, count)
         batch = self.collate([self.samples.get(index) for index in range(first, last)])
         after = self.collate([self.samples.get(last % count)])
-        with self._precision():
-            seen = self.model.look(batch.pictures).about(batch.about)
-        asked = self.model.ask(batch.questions, batch.answers, seen.grids)
-        others = self.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grids)
+        seen, asked = self.passes.see(batch)
+        others = self.passes.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grids)
         chunk = _Chunk(batch, seen, asked, others)
         if number not in self._chunks and self._chunk_bytes + seen.nbytes <= _CACHE_BYTES:
             self._chunks[number] = chunk
             self._chunk_bytes += seen.nbytes
         return chunk
 
-    def _read(self, chunk: _Chunk, kept: Tensor) -> Reading:
-        with self._precision():
-            return self.model.read(chunk.seen, chunk.asked, kept)
-
     def _refer(self, number: int, chunk: _Chunk, tally: Tally) -> None:
         """Which answers of a chunk are right along each reference line."""
         present = chunk.seen.present
-        with self._precision():
-            full, teacher = self.model.read_all(chunk.seen, chunk.asked)
+        full, teacher = self.passes.read_all(chunk.seen, chunk.asked)
         tally.add("accuracy_full", full.right.tolist())
         counts = self.budget.counts(teacher.log(), present, chunk.batch.questions)
         kept = {
@@ -176,7 +168,8 @@ class Evaluator:
             "accuracy_teacher": allocate(teacher, counts, present),
         }
         for name, tokens in kept.items():
-            tally.add(name, self._read(chunk, tokens.to(self.device)).right.tolist())
+            reading = self.passes.read(chunk.seen, chunk.asked, tokens.to(present.device))
+            tally.add(name, reading.right.tolist())
         if self._several:
             tally.add("vqa_accuracy_full", [value for value, _ in self._scores_of(chunk, present)])
 
@@ -190,18 +183,13 @@ class Evaluator:
 
     def _scores_of(self, chunk: _Chunk, kept: Tensor) -> list[tuple[float, int]]:
         """The VQA accuracy of each question that several people answered, and its row."""
-        asked = self.model.ask(chunk.batch.questions, None, chunk.seen.grids)
-        with self._precision():
-            texts = self.model.generate(chunk.seen, asked, kept, on_all_ranks=self.world.size > 1)
+        asked = self.passes.model.ask(chunk.batch.questions, None, chunk.seen.grids)
+        texts = self.passes.generate(chunk.seen, asked, kept, on_all_ranks=self.world.size > 1)
         return [
             (vqa_accuracy(text, people), row)
             for row, (text, people) in enumerate(zip(texts, chunk.batch.people, strict=True))
             if people
         ]
-
-    def _precision(self) -> torch.autocast:
-        """The base computes in bfloat16 where asked for; the selector always in float32."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def _draw(
         self, chunk: _Chunk, scores: Tensor, kept: Tensor, given: list[str], weights: list[list[float]]

@@ -128,22 +128,15 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
     from training.batches import Collate
     from training.data import open_samples, pin
     from training.devices import World, choose_device
-    from training.model.arrcoc_qwen import ArrCocQwen
     from training.model.budget import Budget
     from training.model.registry import token_side
-    from training.objectives import Step, find_objective
+    from training.objectives import find_objective
+    from training.passes import Passes, new_model
 
     train = experiment.train
     device = choose_device(experiment.compute, World(), lambda _: None)
-    wanted = experiment.model
-    model = ArrCocQwen.from_base(
-        wanted.base,
-        wanted.revision,
-        seed=train.seed,
-        features=wanted.features,
-        balance=wanted.balance,
-        device=device,
-    )
+    model = new_model(experiment, experiment.model.revision, device)
+    passes = Passes(model, train.bf16)
     samples, _ = open_samples(
         experiment.data, pin(experiment.data.dataset), experiment.evaluation.samples, token_side(experiment.model.base)
     )
@@ -155,14 +148,16 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
     trained = dict(model.selector.named_parameters())
     reached: dict[str, bool] = {name: False for name, p in trained.items() if p.requires_grad}
     broken: set[str] = set()
-    for progress in (0.0, 0.0, 1.0):  # both objectives, where there are two
+    for step, progress in enumerate((0.0, 0.0, 1.0), 1):  # both objectives, where there are two
         optimizer.zero_grad()
-        with torch.autocast(device.type, torch.bfloat16, enabled=train.bf16):
-            seen = model.look(batch.pictures).about(batch.about)
-            asked = model.ask(batch.questions, batch.answers, seen.grids)
-            scores = model.scores(seen, asked)
-            keep = Budget.of(experiment.tokens).counts(scores.detach(), seen.present)
-            objective(Step(model, seen, asked, scores, keep, progress, train.selections)).backward()
+        passes.loss(
+            batch,
+            objective,
+            Budget.of(experiment.tokens).in_step(step, train.budgets),
+            progress=progress,
+            selections=train.selections,
+            recompute=train.gradient_checkpointing,
+        ).backward()
         for name in reached:
             gradient = trained[name].grad
             reached[name] |= gradient is not None and bool(gradient.any())

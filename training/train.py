@@ -36,6 +36,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import gc
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from arrcoc_core.encoding import encode
@@ -144,7 +145,6 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
 
     # Where: the device, and what was saved by an attempt before this one.
     import torch
-    from torch.utils.checkpoint import checkpoint as activation_checkpoint
 
     store = open_store(directory)
     saved = latest(store, story.say)
@@ -166,44 +166,34 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     # What: the frozen base with a new selector in front of it.
     story.progress("loading model")
     from training.memory import Room
-    from training.model.arrcoc_qwen import ArrCocQwen
     from training.model.budget import Budget
     from training.model.processing import Processor
     from training.model.recompute import recompute_layers
     from training.model.registry import find_folder, parameters_hash, pin_base, token_side
-    from training.objectives import Step, find_objective
+    from training.objectives import find_objective
+    from training.passes import Passes, new_model
     from training.sharding import held_bytes, load_shared, wants_sharding
 
     name = experiment.model.base
     keep_to = saved.state.get("base_revision", "") if saved else experiment.model.revision
     pinned = agreed(lambda: pin_base(name, keep_to), world)
-    stored_precision = None if training.bf16 else torch.float32  # None: that of the base's own weights
     room = Room.of(experiment, find_folder(name, pinned), resolved.visual_tokens, device)
     needs.append(room)
     shard = shard_base_of(experiment.compute)
     shared, why = wants_sharding(shard, world, room.needed, room.usable if device.type == "cuda" else None)
-
-    def load(to: torch.device) -> ArrCocQwen:
-        return ArrCocQwen.from_base(
-            name,
-            pinned,
-            seed=training.seed,
-            features=experiment.model.features,
-            balance=experiment.model.balance,
-            device=to,
-            dtype=stored_precision,
-        )
 
     if why:
         story.say(why)
     if shared:
         room.shares = world.on_this_machine
         encoder_too = not data.feature_cache_gb  # what is found there makes the ranks' passes differ
-        model = load_shared(lambda: load(torch.device("cpu")), world, device, encoder_too=encoder_too)
+        model = load_shared(
+            lambda: new_model(experiment, pinned, torch.device("cpu")), world, device, encoder_too=encoder_too
+        )
         held, all_bytes = held_bytes(model.base.model)
         story.say(f"this rank holds {held / 1e6:,.1f} of the base's {all_bytes / 1e6:,.1f} MB")
     else:
-        model = load(device)
+        model = new_model(experiment, pinned, device)
     if training.gradient_checkpointing:
         recompute_layers(model.base.model)
     base_hash = parameters_hash(model.base.model)
@@ -245,9 +235,8 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     objective = find_objective(training.objective, training.first_share)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, training.warmup_ratio))
     budget = Budget.of(experiment.tokens)
-    evaluator = Evaluator(
-        model, held_out, collate, budget, experiment.evaluation.pictures, device, training.bf16, world
-    )
+    passes = Passes(model, training.bf16)
+    evaluator = Evaluator(passes, held_out, collate, budget, experiment.evaluation.pictures, world)
     if name not in TINY:  # what fits in training is to fit here, too
         evaluator.chunk = min(evaluator.chunk, training.batch_size)
     keep, all_tokens = experiment.tokens.keep, evaluator.tokens_per_picture()
@@ -346,13 +335,13 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         workers=data.num_workers,
         prefetch=data.prefetch_factor,
     )
-    look, cache = model.look, None
+    cache = None
     if data.feature_cache_gb:
         from training.feature_cache import FeatureCache, identity_of
 
         of = identity_of(base_hash, training.bf16, device.type)
         cache = FeatureCache(model.look, of, data.feature_cache_gb * 1e9 / world.size, device, story.say)
-        look = cache.look
+        passes = replace(passes, look_up=cache.look)
     pace = Pace(model, device, world, all_tokens)
     share = per_step // world.size
     forwards = -(-share // training.batch_size)
@@ -392,16 +381,14 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
                 saver.wait()
                 tracker.finish(summary, error.exit_code, within_s=LAST_ROWS_S)
                 raise
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-                seen = look(batch.pictures).about(batch.about)
-                asked = model.ask(batch.questions, batch.answers, seen.grids)
-            if training.gradient_checkpointing:
-                scores = activation_checkpoint(model.scores, seen, asked, use_reentrant=False)
-            else:
-                scores = model.scores(seen, asked)
-            to_keep = budget.in_step(step, training.budgets).counts(scores.detach(), seen.present, batch.questions)
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.bf16):
-                mean = objective(Step(model, seen, asked, scores, to_keep, step / total, training.selections))
+            mean = passes.loss(
+                batch,
+                objective,
+                budget.in_step(step, training.budgets),
+                progress=step / total,
+                selections=training.selections,
+                recompute=training.gradient_checkpointing,
+            )
             part = mean * len(batch.questions) / per_step
             part.backward()
             watch.see(n, part.item(), numbers[begin : begin + len(batch.questions)])

@@ -19,6 +19,7 @@ from training.devices import World
 from training.evaluation import Evaluator
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.budget import Budget
+from training.passes import Passes
 from training.tiny import synthetic
 
 
@@ -49,12 +50,11 @@ def test_people_are_answered_in_own_words(people: Path) -> None:
     model = ArrCocQwen.from_base("tiny", dtype=torch.float32)
     _, held_out = open_samples(DEFAULTS.data, str(people), 8, 8)
     collate = Collate(model.base.tokenizer, 64)
-    cpu = torch.device("cpu")
-    whole = Evaluator(model, held_out, collate, Budget(64), 1, cpu, False, World(), chunk=3)
+    whole = Evaluator(Passes(model), held_out, collate, Budget(64), 1, World(), chunk=3)
     values, _ = whole.run()
     # With all tokens kept the selector does not matter, and the tiny base is right: so eight of ten people agree.
     assert values["eval/accuracy"] == values["eval/vqa_accuracy"] == values["eval/vqa_accuracy_full"] == 1.0
-    few = Evaluator(model, held_out, collate, Budget(1), 0, cpu, False, World(), chunk=3)
+    few = Evaluator(Passes(model), held_out, collate, Budget(1), 0, World(), chunk=3)
     values, _ = few.run()
     assert values["eval/vqa_accuracy"] < values["eval/vqa_accuracy_full"] == 1.0
     by_type = [values[f"eval/vqa_accuracy/{kind}"] for kind in ("yes_no", "other")]
