@@ -213,8 +213,9 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     story.progress("preparing data")
     from training.batches import Collate, Forwards, Order, load_batches
     from training.data import open_samples, pin
-    from training.evaluation import KEPT, TOTAL, Evaluator, read_of
+    from training.evaluation import Evaluator, read_of
     from training.pace import Pace
+    from training.reports import Reports
     from training.shaping import Sizing
 
     dataset = saved.state["dataset"] if saved else agreed(lambda: pin(data.dataset), world)
@@ -246,39 +247,15 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             f"{data.image_size} px",
             remedy="Keep fewer tokens or raise data.image_size.",
         )
-    tokens: dict[str, float] = {}  # as at the last evaluation
     sizing = Sizing(data.resize, data.image_size, data.min_pixels, token_side(name))
     model.processor = Processor(sizing, all_tokens, data.max_seq_length, budget, data.prompt)
     results = Results(run_id, resolved, model, saved, total_steps=total, dataset=dataset, base_sha256=base_hash)
     publisher = Publisher(directory, experiment.hub, story.say, first=world.rank == 0)
 
-    summary: dict[str, float] = {}
     cost = Cost.from_environment()
     clock = Clock(total, experiment.evaluation.every_n_steps)
-
-    def evaluate(step: int) -> Row:
-        story.progress("evaluating", step, eta_s=clock.left(step))
-        had_references = bool(evaluator.references)
-        with clock.evaluating():
-            values, pictures = evaluator.run(first_look=step == 0, last=step == total)
-        story.say(
-            f"step {step}/{total}: {values['eval/accuracy']:.1%} right from {read_of(values)} tokens, "
-            f"loss {values['eval/loss']:.3f}; "
-            f"when the selector reads another question {values['eval/accuracy_shuffled_question']:.1%}"
-        )
-        if evaluator.references and not had_references:
-            shown = ", ".join(f"{name.split('_')[-1]} {v:.1%}" for name, v in sorted(evaluator.references.items()))
-            story.say(f"reference lines on all {len(held_out):,} held-out questions: {shown}")
-        tokens.update({name: values[name] for name in (KEPT, TOTAL)})
-        return Row(step, values, pictures)
-
-    def report(row: Row) -> None:
-        tracker.log(row)
-        summary.update(row.values)
-        if row.pictures or "eval/accuracy" in row.values:
-            story.summary(summary)
-        if results.history.add(row) and row.step < total:
-            publisher.send_best(row.step, lambda folder: results.leave(folder, row.step, summary))
+    reports = Reports(story, tracker, evaluator, clock, results, publisher, total)
+    summary = reports.summary
 
     saver = Saver(
         store,
@@ -313,7 +290,6 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         scheduler.load_state_dict(saved.optimizer["schedule"])
         evaluator.references.update(saved.state["references"])
         summary.update(saved.state["summary"])
-        tokens.update({name: summary[name] for name in (KEPT, TOTAL)})
         tracker.log_again(saved.rows)
         story.say(f"going on after step {first}; {len(saved.rows)} rows logged again")
         if not as_before:
@@ -323,7 +299,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             )
     else:
         first = 0
-        report(evaluate(0))
+        reports.report(reports.evaluate(0))
 
     gc.enable()
 
@@ -396,7 +372,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         loss = sum_over_ranks(parameters, loss, world)
         gradient = torch.nn.utils.clip_grad_norm_(parameters, MOST_GRADIENT).item()
         if unsound := watch.error(loss, gradient, numbers):
-            report(Row(step, {"train/loss": loss, "train/learning_rate": learning_rate}))
+            reports.report(Row(step, {"train/loss": loss, "train/learning_rate": learning_rate}))
             tracker.finish(summary, unsound.exit_code, within_s=LAST_ROWS_S)
             raise unsound
         optimizer.step()
@@ -407,12 +383,13 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
 
         row = None
         if step % experiment.evaluation.every_n_steps == 0 or step == total:
-            row = evaluate(step)
+            row = reports.evaluate(step)
         if row or step == 1 or step % experiment.logging.every_n_steps == 0:
             learned = {"train/loss": loss, "train/learning_rate": learning_rate}
             evaluated = row.values if row else {}
             spent = cost.values if cost else {}
-            report(Row(step, {**learned, **facts, **spent, **tokens, **evaluated}, row.pictures if row else ()))
+            values = {**learned, **facts, **spent, **reports.tokens(), **evaluated}
+            reports.report(Row(step, values, row.pictures if row else ()))
         story.progress("training", step, samples_per_s=per_step / seconds, eta_s=clock.left(step))
         if not row and clock.worth_a_line(step):
             story.say(f"step {step}/{total}: loss {loss:.4f}, {duration(clock.left(step))} left")
