@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from arrcoc_core.api import reconcile as reconcile
     from arrcoc_core.api import runs as runs
     from arrcoc_core.api import sweeps as sweeps
+    from arrcoc_core.compute import Local as Local
+    from arrcoc_core.compute import Vertex as Vertex
+    from arrcoc_core.compute import WandbLaunch as WandbLaunch
     from arrcoc_core.discovery import Discovery as Discovery
     from arrcoc_core.discovery import discover as discover
     from arrcoc_core.errors import ArrcocError as ArrcocError
@@ -48,13 +51,10 @@ if TYPE_CHECKING:
     from arrcoc_core.experiment import Evaluation as Evaluation
     from arrcoc_core.experiment import Experiment as Experiment
     from arrcoc_core.experiment import Hub as Hub
-    from arrcoc_core.experiment import Local as Local
     from arrcoc_core.experiment import Logging as Logging
     from arrcoc_core.experiment import Model as Model
     from arrcoc_core.experiment import Tokens as Tokens
     from arrcoc_core.experiment import Train as Train
-    from arrcoc_core.experiment import Vertex as Vertex
-    from arrcoc_core.experiment import WandbLaunch as WandbLaunch
     from arrcoc_core.metrics import Series as Series
     from arrcoc_core.online.listing import OnlineProject as OnlineProject
     from arrcoc_core.online.listing import ProjectRuns as ProjectRuns
@@ -72,13 +72,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": ("Attempt Progress Run SweepRun adopt get_run get_sweep launch launch_sweep plan reconcile runs sweeps"),
+    "compute": "Local Vertex WandbLaunch",
     "discovery": "Discovery discover",
     "errors": (
         "ArrcocError CheckpointError ConfigError DeviceError DuplicateExperimentError ExperimentError MetricsError "
         "NoProjectError PlanError RunError SettingsError StoreError TargetUnavailableError UnknownExperimentError "
         "UnknownRunError WorldMovedError"
     ),
-    "experiment": "Checkpoints Data Evaluation Experiment Hub Local Logging Model Tokens Train Vertex WandbLaunch",
+    "experiment": "Checkpoints Data Evaluation Experiment Hub Logging Model Tokens Train",
     "metrics": "Series",
     "online.listing": "OnlineProject ProjectRuns get_online_run online_projects online_runs",
     "online.run": "OnlineRun",

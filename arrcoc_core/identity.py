@@ -37,6 +37,7 @@ JOB_CORE = (
     "cloud/credentials",
     "cloud/endpoints",
     "cloud/objects",
+    "compute",
     "defaults",
     "encoding",
     "errors",

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from arrcoc_core.experiment import Experiment, ShardBase
+from arrcoc_core.compute import ShardBase
+from arrcoc_core.experiment import Experiment
 
 
 class Shape(NamedTuple):

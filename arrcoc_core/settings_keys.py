@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from arrcoc_core.compute import GpuName
 from arrcoc_core.defaults import DEFAULTS, VERTEX_DEFAULTS
-from arrcoc_core.experiment import GpuName
 from arrcoc_core.paths import SWITCHES
 
 Setting = str | int | float | bool

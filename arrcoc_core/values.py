@@ -12,9 +12,9 @@ and the file and line.
 import sys
 from collections.abc import Mapping
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs, ValidationError
 from typing_extensions import dataclass_transform
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from arrcoc_core.errors import ExperimentError
 
 V = TypeVar("V", bound="Value")
+
+Whole = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class _Inherit:

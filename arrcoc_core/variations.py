@@ -23,17 +23,8 @@ from arrcoc_core.paths import check_path, with_paths
 from arrcoc_core.values import Site, here
 
 if TYPE_CHECKING:
-    from arrcoc_core.experiment import (
-        BadPictures,
-        Balance,
-        BaseName,
-        Device,
-        Features,
-        GpuName,
-        Objective,
-        Resize,
-        ShardBase,
-    )
+    from arrcoc_core.compute import Device, GpuName, ShardBase
+    from arrcoc_core.experiment import BadPictures, Balance, BaseName, Features, Objective, Resize
 
     Grid = TypedDict(
         "Grid",

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from arrcoc_core.compute import Compute, Local, ShardBase, Vertex, WandbLaunch
 from arrcoc_core.errors import DeviceError
-from arrcoc_core.experiment import Compute, Local, ShardBase, Vertex, WandbLaunch
 
 if TYPE_CHECKING:
     import torch

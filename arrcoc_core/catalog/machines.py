@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from arrcoc_core.compute import GpuName
 from arrcoc_core.errors import PlanError
-from arrcoc_core.experiment import GpuName
 
 Provisioning = Literal["spot", "flex", "on-demand"]
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from arrcoc_core.catalog.machines import Machine, Provisioning, counts_of, machine_for, nearest, numbers
 from arrcoc_core.catalog.regions import REGIONS, nearest_regions, regions_of
+from arrcoc_core.compute import Fallback, Vertex
 from arrcoc_core.errors import PlanError
-from arrcoc_core.experiment import Fallback, Vertex
 
 FLEX_MAX_HOURS = 168.0
 """Flex-start machines run for at most seven days."""

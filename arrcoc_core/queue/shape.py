@@ -36,7 +36,7 @@ class Choice:
 def wanted_setup(settings: Settings) -> QueueSetup:
     """The queue as `arrcoc setup` makes it. Its defaults are the machine of `.training`."""
     from arrcoc_core.cloud.names import Names
-    from arrcoc_core.experiment import GpuName
+    from arrcoc_core.compute import GpuName
 
     names = Names.of(settings)
     labels = {**names.labels, **{f"arrcoc_{name}": f"{{{{{name}}}}}" for name in _LABELS}}

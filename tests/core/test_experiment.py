@@ -8,12 +8,12 @@ import dataclasses
 import inspect
 import itertools
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from arrcoc_core import experiment as types
 from arrcoc_core.errors import ArrcocError, ConfigError, ExperimentError, render
 from arrcoc_core.experiment import (
     SECTIONS,
@@ -146,7 +146,7 @@ def test_the_module_level_line_owns_what_a_function_makes() -> None:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_each_field_has_a_docstring_and_each_but_its_fields(cls: type[Value]) -> None:
-    tree = ast.parse(inspect.getsource(types))
+    tree = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
     body = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__).body
     documented = {
         node.target.id

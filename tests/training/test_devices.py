@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from arrcoc_core.compute import GpuName, Local, Vertex, WandbLaunch
 from arrcoc_core.errors import DeviceError
-from arrcoc_core.experiment import GpuName, Local, Vertex, WandbLaunch
 from training.devices import (
     STAND_IN,
     World,

@@ -8,8 +8,8 @@ import pytest
 
 from arrcoc_core.catalog import MACHINES, Machine, counts_of, cpu_quota, gpu_quota, machine_for, machine_name
 from arrcoc_core.catalog.regions import REGIONS, nearest_regions, regions_of
+from arrcoc_core.compute import GpuName
 from arrcoc_core.errors import PlanError
-from arrcoc_core.experiment import GpuName
 
 
 def test_the_table_has_each_gpu_of_the_language_and_each_count_once() -> None:
