@@ -1,10 +1,11 @@
 """What the frozen vision encoder and the texture array made of pictures, on disk, so that it is computed once.
 
-An entry is known by a hash over everything it follows from: the base's parameters, precision, device and versions, and
-the picture's pixels. One picture is one file, written under another name and then renamed, so that a kill leaves none
-that is half there; one that cannot be read is made again. A picture is encoded alone, so that what is kept does not
-hang on its neighbours in a batch. On a CPU that is bitwise what a batch gives; on a GPU, whose libraries choose their
-kernels by size, the last bits may differ.
+An entry is known by a hash over everything it follows from: the base's parameters, precision, device and versions, how
+its image processor is set, the source of the modules that look at a picture (`LOOKS`), and the picture's pixels. One
+picture is one file, written under another name and then renamed, so that a kill leaves none that is half there; one
+that cannot be read is made again. A picture is encoded alone, so that what is kept does not hang on its neighbours in a
+batch. On a CPU that is bitwise what a batch gives; on a GPU, whose libraries choose their kernels by size, the last
+bits may differ.
 
 Entries lie in `$XDG_CACHE_HOME/arrcoc/features` (else `~/.cache/...`), one folder for each base, and serve later runs,
 too. When the budget is used up no more are written: of pictures that come in another order each epoch, those that are
@@ -14,10 +15,12 @@ there are as good as any. Folders of other bases are removed, the longest unused
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -26,16 +29,19 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from training.model import pruning, seeing, texture
 from training.model.seeing import Seen
 
 _ENDING = ".safetensors"
 _GRID = "grid"
+LOOKS = (pruning, seeing, texture)
 
 
-def identity_of(base_sha256: str, bf16: bool, device: str) -> str:
-    """What all entries of one folder have in common, as 16 hex digits."""
-    held = f"{base_sha256} {bf16} {device} {torch.__version__} {transformers.__version__}"
-    return hashlib.sha256(held.encode()).hexdigest()[:16]
+def identity_of(base_sha256: str, bf16: bool, device: str, processor: str, looks: Sequence[ModuleType] = LOOKS) -> str:
+    """What all entries of one folder have in common, as 16 hex digits. `processor`: the image processor's settings."""
+    held = [base_sha256, bf16, device, processor, torch.__version__, transformers.__version__]
+    held += [hashlib.sha256(inspect.getsource(module).encode()).hexdigest() for module in looks]
+    return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
 
 
 def default_folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.feature_cache import FeatureCache
+from training.feature_cache import LOOKS, FeatureCache, identity_of
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.seeing import Seen
 from training.tiny import synthetic
@@ -52,6 +53,22 @@ def test_what_is_kept_is_bitwise_what_the_encoder_gives(model: ArrCocQwen, make:
     other = make(identity="another base")
     other.look(PICTURES[:1])
     assert other.misses == 1
+
+
+def test_code_that_looks_otherwise_reads_nothing_of_what_was_kept(model: ArrCocQwen, tmp_path: Path) -> None:
+    settings = model.base.image_processor.to_json_string()
+    before = identity_of("base", False, "cpu", settings)
+    assert before == identity_of("base", False, "cpu", settings, LOOKS)
+    for module in LOOKS:
+        assert module.__file__ is not None
+        copy = tmp_path / Path(module.__file__).name
+        copy.write_text(Path(module.__file__).read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(copy.stem, copy)
+        assert spec is not None and spec.loader is not None
+        edited = importlib.util.module_from_spec(spec)  # its source is looked at, it need not run
+        others = tuple(edited if one is module else one for one in LOOKS)
+        assert identity_of("base", False, "cpu", settings, others) != before
+    assert identity_of("base", False, "cpu", settings + " ") != before
 
 
 def test_half_a_file_is_made_again(model: ArrCocQwen, make: Make) -> None:
