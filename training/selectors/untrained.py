@@ -3,6 +3,8 @@ on one picture's N tokens; none of them sees the answer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -58,20 +60,15 @@ def diversity(view: View) -> Tensor:
     DivPrune (arXiv 2503.02175), distances 1 - cosine; it starts with the token that is farthest from its nearest.
     """
     distance = 1 - view.directions @ view.directions.transpose(1, 2)
-    nearest = distance + 2 * torch.eye(view.shape[1], device=distance.device)
-    first = nearest.amin(2).masked_fill(~view.seen.present, -1).argmax(1)
-    rows = torch.arange(len(first), device=distance.device)
-    scores = torch.zeros_like(distance[..., 0])
-    closest = distance[rows, first].clone()
-    scores[rows, first] = float(view.shape[1])
-    taken = ~view.seen.present
-    taken = taken.scatter(1, first[:, None], True)
-    for rank in range(view.shape[1] - 1, 0, -1):
-        best = closest.masked_fill(taken, -torch.inf).argmax(1)
-        scores[rows, best] = torch.where(taken[rows, best], scores[rows, best], float(rank))
-        taken = taken.scatter(1, best[:, None], True)
-        closest = torch.minimum(closest, distance[rows, best])
-    return scores
+    farthest = (distance + 2 * torch.eye(view.shape[1], device=distance.device)).amin(2)
+    closest = torch.full_like(farthest, torch.inf)
+
+    def after(rows: Tensor, picked: Tensor) -> Tensor:
+        nonlocal closest
+        closest = torch.minimum(closest, distance[rows, picked])
+        return closest
+
+    return _in_turn(view, farthest, after)
 
 
 def conditional_diversity(view: View) -> Tensor:
@@ -87,21 +84,18 @@ def conditional_diversity(view: View) -> Tensor:
     low = cosines.amin(1, keepdim=True)
     relevance = (cosines - low) / (cosines.amax(1, keepdim=True) - low + 1e-6) + 1e-3
     kernel = view.directions @ view.directions.transpose(1, 2) * relevance[:, :, None] * relevance[:, None, :]
-    batch, count, _ = kernel.shape
-    rows = torch.arange(batch, device=kernel.device)
     gains = kernel.diagonal(dim1=1, dim2=2).clone()
-    factors = kernel.new_zeros(batch, 0, count)
-    taken = ~view.seen.present
-    scores = torch.zeros_like(gains)
-    for rank in range(count, 0, -1):
-        best = gains.masked_fill(taken, -torch.inf).argmax(1)
-        scores[rows, best] = torch.where(taken[rows, best], scores[rows, best], float(rank))
-        projected = torch.einsum("bkn,bk->bn", factors, factors[rows, :, best])
-        row = (kernel[rows, best] - projected) / gains[rows, best].clamp_min(1e-8).sqrt()[:, None]
+    factors = kernel.new_zeros(len(kernel), 0, kernel.shape[1])
+
+    def after(rows: Tensor, picked: Tensor) -> Tensor:
+        nonlocal gains, factors
+        projected = torch.einsum("bkn,bk->bn", factors, factors[rows, :, picked])
+        row = (kernel[rows, picked] - projected) / gains[rows, picked].clamp_min(1e-8).sqrt()[:, None]
         factors = torch.cat([factors, row[:, None]], 1)
         gains = gains - row.square()
-        taken = taken.scatter(1, best[:, None], True)
-    return scores
+        return gains
+
+    return _in_turn(view, gains, after)
 
 
 def oracle(view: View) -> Tensor:
@@ -110,6 +104,21 @@ def oracle(view: View) -> Tensor:
     if view.regions is None:
         raise ValueError("this data does not know where the answer is")
     return view.noise() + 2 * view.regions
+
+
+def _in_turn(view: View, gains: Tensor, after: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Greedy choice, one token of each row after the other, always the one that adds most: N for the first, then down.
+
+    gains: [B, N], what each adds to none; after: from (rows, picked), int64 [B] each, what each adds now.
+    """
+    scores, taken = torch.zeros_like(gains), ~view.seen.present
+    rows = torch.arange(len(gains), device=gains.device)
+    for rank in range(view.shape[1], 0, -1):
+        picked = gains.masked_fill(taken, -torch.inf).argmax(1)
+        scores[rows, picked] = torch.where(taken[rows, picked], scores[rows, picked], float(rank))
+        taken = taken.scatter(1, picked[:, None], True)
+        gains = after(rows, picked)
+    return scores
 
 
 def _attention(view: View, layer: int | None = None) -> Tensor:
