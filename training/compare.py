@@ -29,13 +29,17 @@ from torch import Tensor, nn
 from arrcoc_core.encoding import encode
 from arrcoc_core.errors import ArrcocError, ConfigError, RunError, render
 from arrcoc_core.experiment import Experiment
+from arrcoc_core.resolved import share_of, visual_tokens
 from arrcoc_core.stored import load_experiment
 from training.batches import Collate
 from training.comparison import TEACHER, Comparison, Line
 from training.data import Sample, Samples, open_samples, pin
+from training.hub.record import load_record
 from training.model.arrcoc_qwen import ArrCocQwen, load_selector
+from training.model.budget import Budget
 from training.model.registry import token_side
 from training.model.selector import allocate
+from training.passes import Passes, stored_precision
 from training.selectors import RULES, View
 from training.selectors.searching import search
 
@@ -69,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         experiment = load_experiment(given.runs[0]).experiment
         model, trained = load_trained(given.runs)
-        dataset = pin(experiment.data.dataset)
+        dataset = dataset_of(given.runs)
         _, held_out = open_samples(experiment.data, dataset, given.samples, token_side(experiment.model.base))
         collate = Collate.of(model.base.tokenizer, experiment.data)
         found = compare(
@@ -82,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seeds=given.seeds,
             tries=given.search,
             dataset=dataset,
+            bf16=experiment.train.bf16,
+            total=visual_tokens(experiment.model.base, experiment.data.image_size),
             progress=_show_progress if sys.stderr.isatty() else lambda _: None,
         )
     except ArrcocError as error:
@@ -106,10 +112,11 @@ def load_trained(runs: Sequence[Path]) -> tuple[ArrCocQwen, list[Trained]]:
         if not (run / "result" / "DONE").is_file():
             raise RunError(f"{run.name} has no result", remedy="Only runs that have ended can be compared.")
         experiment = load_experiment(run).experiment
-        model = model or ArrCocQwen.from_pretrained(run / "result")
+        precision = stored_precision(experiment.train.bf16)
+        model = model or ArrCocQwen.from_pretrained(run / "result", dtype=precision)
         first = first or experiment
         data = ("dataset", "split_val", "image_size", "resize", "min_pixels", "prompt", "max_seq_length")
-        for part in ("model.base", *(f"data.{name}" for name in data)):
+        for part in ("model.base", "train.bf16", *(f"data.{name}" for name in data)):
             section, name = part.split(".")
             ours, theirs = (getattr(getattr(one, section), name) for one in (experiment, first))
             if ours != theirs:
@@ -129,6 +136,26 @@ def load_trained(runs: Sequence[Path]) -> tuple[ArrCocQwen, list[Trained]]:
     return model, trained
 
 
+def dataset_of(runs: Sequence[Path]) -> str:
+    """The data set of runs that have ended, at the commit that they were trained on.
+
+    Raises ConfigError where those are different ones.
+    """
+    found: dict[str, str] = {}
+    for run in runs:
+        named, stored = load_experiment(run).experiment.data.dataset, load_record(run, run / "result").dataset
+        # Of files on this machine the record tells the last part of the name only.
+        at = stored if stored.partition("@")[0] == named.partition("@")[0] else named
+        found.setdefault(at, run.name)
+    first, *others = found
+    if others:
+        raise ConfigError(
+            f"{found[others[0]]} was trained on {others[0]}, {found[first]} on {first}",
+            remedy="Compare runs on the same questions.",
+        )
+    return pin(first)
+
+
 @torch.no_grad()
 def compare(
     model: ArrCocQwen,
@@ -141,17 +168,23 @@ def compare(
     seeds: int = SEEDS,
     tries: int = SEARCH,
     dataset: str = "",
+    bf16: bool = False,
+    total: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Comparison:
     """Every selector at every budget on the same questions; see the module. `progress` is told 0..1.
 
-    Raises ConfigError for a budget or a rule that does not exist.
+    bf16: whether the base computes in bfloat16, as in the training; total: N of the largest picture that there may be,
+    left out that of the first. A share is of each question's own tokens. Raises ConfigError for a budget or a rule that
+    does not exist.
     """
     for name in rules:
         if name not in RULES:
             raise ConfigError(f"there is no rule {name!r}", remedy=f"Choose from {', '.join(RULES)}.")
-    total = model.look([samples.get(0).pictures[0]]).count
-    keeps = budgets_of(budgets, total)
+    passes = Passes(model, bf16)
+    total = total or model.look([samples.get(0).pictures[0]]).count
+    allowed = budgets_of(budgets, total)
+    sizes: set[int] = set()
     right: dict[str, dict[int, list[list[Tensor]]]] = {}
     full: list[Tensor] = []
     kinds: list[str] = []
@@ -162,9 +195,15 @@ def compare(
             by_seed.append([])
         by_seed[seed].append(answers.cpu())
 
-    for number, (chunk, view) in enumerate(_views(model, samples, collate)):
+    for number, (chunk, view) in enumerate(_views(passes, samples, collate)):
+        present = view.seen.present
+        sizes.update(present.sum(1).tolist())
         kinds += [sample.question_type for sample in chunk]
-        full.append(model.read(view.seen, view.asked, view.seen.present).right.cpu())
+        full.append(view.read(present).right.cpu())
+        counts = {
+            keep: budget.counts(present.float(), present, [sample.question for sample in chunk])
+            for keep, budget in allowed.items()
+        }
         own: dict[str, list[Tensor]] = {
             one.name: [model.scores(view.seen, view.asked, selector) for selector in one.selectors] for one in trained
         }
@@ -173,14 +212,13 @@ def compare(
                 continue
             own[name] = [RULES[name](_drawn(view, number, seed)) for seed in range(seeds if name in _DRAWN else 1)]
         for name, by_seed in own.items():
-            for keep in keeps:
+            for keep, count in counts.items():
                 for seed, scores in enumerate(by_seed):
-                    kept = allocate(scores, keep, view.seen.present)
-                    note(name, keep, seed, model.read(view.seen, view.asked, kept).right)
+                    note(name, keep, seed, view.read(allocate(scores, count, present)).right)
         if tries:
             starts = [scores for by_seed in own.values() for scores in by_seed]
-            for keep in keeps:
-                _, found = search(_drawn(view, number, 0), starts, keep, tries)
+            for keep, count in counts.items():
+                _, found = search(_drawn(view, number, 0), starts, count, tries)
                 note("best found", keep, 0, found)
         progress(len(kinds) / len(samples))
     runs = {one.name: one.runs for one in trained}
@@ -196,38 +234,41 @@ def compare(
         model.base.title,
         dataset,
         total,
-        keeps,
+        tuple(allowed),
         torch.cat(full).numpy()[None],
         tuple(kinds),
         tuple(lines),
         _notes(lines),
+        {keep: f"1/{round(1 / b.share)}" if b.share else str(keep) for keep, b in allowed.items()}
+        if len(sizes) > 1
+        else {},
     )
 
 
-def budgets_of(texts: Sequence[str], total: int) -> tuple[int, ...]:
-    """K of each budget, "1/8" or "12", from the largest to the smallest. ConfigError for what is none."""
-    keeps = set()
+def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
+    """Each budget, "1/8" or "12", by its K of `total` tokens, the largest first. ConfigError for what is none."""
+    found: dict[int, Budget] = {}
     for text in texts:
         try:
             value = Fraction(text.strip())
         except (ValueError, ZeroDivisionError):
             value = Fraction(0)
-        keep = round(value * total) if "/" in text else int(value)
+        share = float(value) if "/" in text else 0.0
+        keep = share_of(total, share) if 0 < share <= 1 else 0 if share else int(value)
         if not 1 <= keep <= total:
             raise ConfigError(
                 f"{text!r} is no budget of {total} visual tokens", remedy='Give shares ("1/8") or numbers of tokens.'
             )
-        keeps.add(keep)
-    return tuple(sorted(keeps, reverse=True))
+        found[keep] = Budget(keep, share)
+    return dict(sorted(found.items(), reverse=True))
 
 
-def _views(model: ArrCocQwen, samples: Samples, collate: Collate) -> Iterator[tuple[list[Sample], View]]:
+def _views(passes: Passes, samples: Samples, collate: Collate) -> Iterator[tuple[list[Sample], View]]:
     for first in range(0, len(samples), CHUNK):
         chunk = [samples.get(index) for index in range(first, min(first + CHUNK, len(samples)))]
         batch = collate(chunk)
-        seen = model.look(batch.pictures).about(batch.about)
-        asked = model.ask(batch.questions, batch.answers, seen.grids)
-        yield chunk, View(model, seen, asked, torch.Generator(), _regions(chunk, seen.grids, seen.count))
+        seen, asked = passes.see(batch)
+        yield chunk, View(passes, seen, asked, torch.Generator(), _regions(chunk, seen.grids, seen.count))
 
 
 def _regions(samples: Sequence[Sample], grids: Sequence[Sequence[tuple[int, int]]], total: int) -> Tensor | None:
@@ -248,7 +289,7 @@ def _regions(samples: Sequence[Sample], grids: Sequence[Sequence[tuple[int, int]
 
 def _drawn(view: View, number: int, seed: int) -> View:
     """The same view with the noise of one seed; each chunk of questions has its own."""
-    return View(view.model, view.seen, view.asked, torch.Generator().manual_seed(1000 * seed + number), view.regions)
+    return View(view.passes, view.seen, view.asked, torch.Generator().manual_seed(1000 * seed + number), view.regions)
 
 
 def _without_seed(experiment: Experiment) -> str:

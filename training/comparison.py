@@ -33,7 +33,8 @@ class Line:
 class Comparison:
     """Selectors on the same held-out questions.
 
-    total: N; full: bool [1, questions], right with all N; kinds: of each question; budgets: K, falling.
+    total: N, where pictures differ the most there may be; full: bool [1, questions], right with all N; kinds: of each
+    question; budgets: K of `total`, falling; names: where pictures differ, how each budget was given, by K.
     """
 
     base: str
@@ -44,6 +45,7 @@ class Comparison:
     kinds: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = field(default=())
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def questions(self) -> int:
@@ -63,17 +65,26 @@ class Comparison:
     def trained(self) -> list[Line]:
         return [line for line in self.lines if line.runs]
 
+    def head(self, keep: int) -> str:
+        """A budget as people read it."""
+        return f"{self.names[keep]} of each" if keep in self.names else f"{keep} of {self.total}"
+
+    @property
+    def whole(self) -> str:
+        """ "all 64 tokens"."""
+        return f"all tokens, at most {self.total}" if self.names else f"all {self.total} tokens"
+
     def table(self) -> str:
         """Markdown: a row a selector, a column a budget, in % with the deviation over seeds; then by kind of question,
         then each trained selector against all others at each budget."""
-        heads = [f"{keep} of {self.total}" for keep in self.budgets]
+        heads = [self.head(keep) for keep in self.budgets]
         rows = [
             [line.name, str(len(next(iter(line.right.values())))), *(_cell(line.right[keep]) for keep in self.budgets)]
             for line in self.lines
         ]
         parts = [
             f"{self.base} on {self.dataset}: {self.questions:,} held-out questions, accuracy in % (± deviation over "
-            f"seeds); with all {self.total} tokens {100 * self.full.mean():.1f}.",
+            f"seeds); with {self.whole} {100 * self.full.mean():.1f}.",
             _markdown(["selector", "seeds", *heads], rows),
         ]
         if len(set(self.kinds)) > 1:
@@ -133,7 +144,7 @@ class Comparison:
             for other in self.lines
             if other is not line
         ]
-        heads = [f"{keep} of {self.total}" for keep in self.budgets]
+        heads = [self.head(keep) for keep in self.budgets]
         return (
             f"**{line.name}** less each other, in points, with the 95 % interval of a paired bootstrap over questions "
             "and seeds:\n\n" + _markdown(["less", *heads], rows)

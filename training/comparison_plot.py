@@ -39,12 +39,12 @@ def draw(comparison: Comparison) -> bytes:
         pen.line((_LEFT, y, right, y), _GRID, 2)
         pen.text((_LEFT - 14, y), f"{tenth * 10} %", _FAINT, font(24), anchor="rm")
     for keep, x in places.items():
-        pen.text((x, bottom + 16), f"{keep} of {comparison.total}", _FAINT, font(24), anchor="ma")
+        pen.text((x, bottom + 16), comparison.head(keep), _FAINT, font(24), anchor="ma")
     full = height(float(comparison.full.mean()))
     for x in range(_LEFT, right, 24):
         pen.line((x, full, min(x + 12, right), full), _TEXT, 2)
     colours = {line.name: _TRAINED[k % len(_TRAINED)] for k, line in enumerate(comparison.trained())}
-    ends: list[tuple[float, str, tuple[int, int, int]]] = [(full, f"all {comparison.total} tokens", _TEXT)]
+    ends: list[tuple[float, str, tuple[int, int, int]]] = [(full, comparison.whole, _TEXT)]
     for line in sorted(comparison.lines, key=lambda line: bool(line.runs)):  # the trained ones above
         colour = colours.get(line.name, _REFERENCE)
         last = _draw_line(pen, line, places, height, colour)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_experiment import SMALL
 
 from arrcoc_core.errors import ConfigError
+from arrcoc_core.resolving import resolve
+from arrcoc_core.settings import load_settings
+from arrcoc_core.stored import save_experiment
 from training.batches import Collate
-from training.compare import Trained, budgets_of, compare
-from training.data import Synthetic
-from training.model.arrcoc_qwen import ArrCocQwen
+from training.compare import Trained, budgets_of, compare, dataset_of
+from training.data import Sample, Synthetic
+from training.model.arrcoc_qwen import ArrCocQwen, Reading
+from training.model.budget import Budget
+from training.model.prompts import Asked
+from training.model.seeing import Seen
 from training.model.selector import allocate
+from training.passes import Passes
 from training.selectors import RULES, View
 from training.selectors.searching import search
 from training.selectors.untrained import conditional_diversity, diversity
@@ -37,7 +46,36 @@ def view(model: ArrCocQwen) -> View:
     asked = model.ask(batch.questions[:12], batch.answers[:12], seen.grids)
     regions = torch.zeros_like(seen.present)
     regions[:, 3:7] = True
-    return View(model, seen, asked, torch.Generator().manual_seed(0), regions)
+    return View(Passes(model), seen, asked, torch.Generator().manual_seed(0), regions)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Questions that are at hand."""
+
+    all: list[Sample]
+    together: int = 1
+    window: int = 0
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def get(self, index: int, draw: int = 0) -> Sample:
+        return self.all[index]
+
+
+def upper_half(sample: Sample) -> Sample:
+    return replace(sample, pictures=(np.ascontiguousarray(sample.pictures[0][:32]),))
+
+
+RECORD = dict.fromkeys(("run", "fingerprint", "base_revision", "base_sha256"), "") | {
+    "experiment": {},
+    "step": 1,
+    "total_steps": 1,
+    "summary": {},
+    "curves": {},
+    "pictures": [],
+}
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -85,15 +123,15 @@ def test_conditional_diversity_adds_the_token_that_raises_the_determinant_most(v
 
 def test_a_search_finds_no_less_than_where_it_began(view: View) -> None:
     start = RULES["random"](view)
-    alone = view.model.read(view.seen, view.asked, allocate(start, 3, view.seen.present)).right
+    alone = view.read(allocate(start, 3, view.seen.present)).right
     kept, right = search(view, [start], 3, 12)
     assert kept.sum(1).tolist() == [3] * 12 and not (kept & ~view.seen.present).any()
     assert (right | ~alone).all() and right.sum() > alone.sum()
-    assert torch.equal(view.model.read(view.seen, view.asked, kept).right, right)
+    assert torch.equal(view.read(kept).right, right)
 
 
 def test_budgets_are_shares_or_numbers() -> None:
-    assert budgets_of(["1/16", "8", "1/2"], 64) == (32, 8, 4)
+    assert budgets_of(["1/16", "8", "1/2"], 64) == {32: Budget(32, 0.5), 8: Budget(8), 4: Budget(4, 1 / 16)}
     for wrong in ("1/0", "0", "65", "2/1", "many"):
         with pytest.raises(ConfigError, match="is no budget of 64 visual tokens"):
             budgets_of([wrong], 64)
@@ -126,6 +164,39 @@ def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCoc
     table = (tmp_path / "compare.md").read_text()
     assert "**mine** less each other" in table and "colour of shape, 4" in table
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_share_is_of_each_questions_own_tokens(model: ArrCocQwen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four pictures of 64 tokens, four of half as many: an eighth is 8 or 4, not 8 for all."""
+    kept: list[list[int]] = []
+    read = Passes.read
+
+    def noted(passes: Passes, seen: Seen, asked: Asked, which: torch.Tensor) -> Reading:
+        kept.append(which.sum(1).tolist())
+        return read(passes, seen, asked, which)
+
+    monkeypatch.setattr(Passes, "read", noted)
+    whole = Synthetic("validation", 8, Sizing("square", 64), together=1)
+    samples = Held([whole.get(k) if k < 4 else upper_half(whole.get(k)) for k in range(8)])
+    found = compare(
+        model, [], samples, Collate(model.base.tokenizer, 64), budgets=("1/8",), rules=("teacher",), tries=0
+    )
+    assert kept == [[64] * 4 + [32] * 4, [8] * 4 + [4] * 4]
+    assert found.budgets == (8,) and "1/8 of each" in found.table() and found.figures()["total"] == 64
+
+
+def test_the_data_set_is_taken_at_the_commit_that_the_run_saw(tmp_path: Path) -> None:
+    commit = "0123456789" * 4
+    runs = [tmp_path / name for name in ("one", "two")]
+    experiment = SMALL.but(data=SMALL.data.but(dataset="owner/name"))
+    for run in runs:
+        (run / "result").mkdir(parents=True)
+        save_experiment(resolve(experiment, load_settings(tmp_path, {})), run)
+        (run / "result" / "run.json").write_text(json.dumps(RECORD | {"dataset": f"owner/name@{commit}"}))
+    assert dataset_of(runs) == f"owner/name@{commit}"
+    (runs[1] / "result" / "run.json").write_text(json.dumps(RECORD | {"dataset": f"owner/name@{commit[::-1]}"}))
+    with pytest.raises(ConfigError, match="two was trained on owner/name@9876"):
+        dataset_of(runs)
 
 
 def test_a_rule_that_does_not_exist_is_refused(model: ArrCocQwen) -> None:

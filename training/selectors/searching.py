@@ -14,19 +14,19 @@ from training.model.selector import allocate
 from training.selectors.view import View
 
 
-def search(view: View, starts: list[Tensor], keep: int, tries: int) -> tuple[Tensor, Tensor]:
+def search(view: View, starts: list[Tensor], keep: int | Tensor, tries: int) -> tuple[Tensor, Tensor]:
     """Which K tokens of each picture were found: (kept bool [B, N], right bool [B]).
 
-    starts: scores [B, N] of known selectors; tries: passes over K tokens for each question beyond those. A question
-    once right stays so, and is not searched any further.
+    starts: scores [B, N] of known selectors; keep: K, one for all or int64 [B]; tries: passes over K tokens for each
+    question beyond those. A question once right stays so, and is not searched any further.
     """
     present = view.seen.present
     best = allocate(starts[0], keep, present)
-    reading = view.model.read(view.seen, view.asked, best)
+    reading = view.read(best)
     loss, right = reading.loss, reading.right
     for attempt in range(len(starts) - 1 + tries):
         candidate = allocate(starts[attempt + 1], keep, present) if attempt + 1 < len(starts) else _swap(view, best)
-        tried = view.model.read(view.seen, view.asked, candidate)
+        tried = view.read(candidate)
         better = ~right & (tried.right | (tried.loss < loss))
         best = torch.where(better[:, None], candidate, best)
         loss, right = torch.where(better, tried.loss, loss), right | tried.right

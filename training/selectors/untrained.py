@@ -122,5 +122,5 @@ def _in_turn(view: View, gains: Tensor, after: Callable[[Tensor, Tensor], Tensor
 
 
 def _attention(view: View, layer: int | None = None) -> Tensor:
-    _, attention = view.model.read_all(view.seen, view.asked, layer=layer)
+    _, attention = view.passes.read_all(view.seen, view.asked, layer)
     return attention

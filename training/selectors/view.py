@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from training.model.arrcoc_qwen import ArrCocQwen
+    from training.model.arrcoc_qwen import ArrCocQwen, Reading
     from training.model.prompts import Asked
     from training.model.seeing import Seen
+    from training.passes import Passes
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,19 @@ class View:
     what is asked about, where the data knows; generator: of what is drawn at random, the same for the same seed.
     """
 
-    model: ArrCocQwen
+    passes: Passes
     seen: Seen
     asked: Asked
     generator: torch.Generator
     regions: Tensor | None = None
+
+    @property
+    def model(self) -> ArrCocQwen:
+        return self.passes.model
+
+    def read(self, kept: Tensor) -> Reading:
+        """What is answered from the tokens `kept` (bool [B, N]), in the precision of the training."""
+        return self.passes.read(self.seen, self.asked, kept)
 
     @property
     def shape(self) -> tuple[int, int]:
