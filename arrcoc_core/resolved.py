@@ -29,6 +29,11 @@ PIXELS_PER_TOKEN: Mapping[str, int] = dict.fromkeys(TINY, 8)
 
 QWEN_PIXELS_PER_TOKEN = 32
 
+CONTEXT: Mapping[str, int] = dict.fromkeys(TINY, 1024)
+"""Tokens that a base reads at most, by base (`max_position_embeddings`); `QWEN_CONTEXT` for the others."""
+
+QWEN_CONTEXT = 262_144
+
 
 def visual_tokens(base: str, image_size: int) -> int:
     """N: visual tokens of a square picture of `image_size` pixels, at the patch geometry of the base."""

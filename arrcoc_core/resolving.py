@@ -13,7 +13,9 @@ from arrcoc_core.defaults import DEFAULTS, VERTEX_DEFAULTS
 from arrcoc_core.errors import ExperimentError
 from arrcoc_core.experiment import SECTIONS, Experiment, Local, Tokens, Vertex, WandbLaunch
 from arrcoc_core.resolved import (
+    CONTEXT,
     PIXELS_PER_TOKEN,
+    QWEN_CONTEXT,
     QWEN_PIXELS_PER_TOKEN,
     SYNTHETIC,
     SYNTHETIC_SPLITS,
@@ -245,7 +247,19 @@ def _check(experiment: Experiment, sources: Mapping[str, Source]) -> None:
             "Take smaller ones, or raise data.image_size.",
             sources,
         )
-    data = experiment.data
+    data, context = experiment.data, CONTEXT.get(base, QWEN_CONTEXT)
+    if n + data.max_seq_length > context:
+        # What the prompt's template adds, and questions about several pictures, are counted with the questions
+        # themselves (training/model/prompts.py).
+        room = context - n
+        raise _contradiction(
+            experiment,
+            "data.max_seq_length" if room >= 8 else "data.image_size",
+            f"data.max_seq_length = {data.max_seq_length:,} text tokens and the {n:,} visual tokens of a picture of"
+            f" {size} px are more than the {context:,} that {base} can read.",
+            f"Allow at most {room:,} text tokens, or lower data.image_size." if room >= 8 else "Lower data.image_size.",
+            sources,
+        )
     if data.split_train == data.split_val:
         raise _contradiction(
             experiment,

@@ -111,6 +111,18 @@ BROKEN: dict[str, tuple[Callable[[Experiment], Experiment], str, str, str]] = {
         "data.image_size = 60 is not a multiple of the 8 pixels",
         "Use 56 or 64.",
     ),
+    "more text than the base can read behind the picture": (
+        lambda base: base.but(data=Data(max_seq_length=961)),
+        "data.max_seq_length",
+        "data.max_seq_length = 961 text tokens and the 64 visual tokens of a picture of 64 px are more than the 1,024",
+        "Allow at most 960 text tokens",
+    ),
+    "pictures that leave no room for text": (
+        lambda base: base.but(data=Data(image_size=256)),
+        "data.image_size",
+        "the 1,024 visual tokens of a picture of 256 px",
+        "Lower data.image_size.",
+    ),
     "trained on what is evaluated": (
         lambda base: base.but(data=Data(dataset="a/b", split_train="all", split_val="all")),
         "data.split_val",
