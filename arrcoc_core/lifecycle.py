@@ -11,6 +11,8 @@ an attempt ends decides what follows:
     result complete                        the run has succeeded
     a stop was asked for                   the run is cancelled
     exit 2, wrong configuration            the run has failed: trying again cannot help
+    exit 78, no number at the same step    the run has failed: it would come to the same again
+    as before
     exit 77, stopped at W&B                the run is cancelled
     exit 75, or killed from outside,       preempted: resumed at once, from the preemption budget, when a newer
     or its machine taken away              checkpoint was committed since the last attempt ended; without any progress
@@ -49,6 +51,7 @@ from arrcoc_core.observing import (
     EXIT_CONFIG,
     EXIT_STOPPED,
     EXIT_TAKEN,
+    EXIT_UNSOUND,
     Observation,
     Preparation,
     describe,
@@ -222,7 +225,7 @@ def _after_end(run: RunRecord, attempt: AttemptRecord, seen: Observation, now: f
         return _finish(run, attempt, seen, now, "cancelled", how, seen.verdict or "cancelled", seen.reason)
     if seen.exit_code == EXIT_CANCELLED:
         return _finish(run, attempt, seen, now, "cancelled", how, "cancelled", how)
-    if seen.exit_code == EXIT_CONFIG:
+    if seen.exit_code in (EXIT_CONFIG, EXIT_UNSOUND):
         return _finish(run, attempt, seen, now, "failed", how, "failed", how)
     if seen.scope in HOPELESS or (seen.scope == "auth" and attempt.n == 1):
         return _finish(run, attempt, seen, now, "failed", how, "failed", how, seen.remedy)

@@ -15,6 +15,9 @@ EXIT_TAKEN = 76
 EXIT_CANCELLED = 77
 """Stopped for good, after a checkpoint, by somebody on the run's page at W&B."""
 
+EXIT_UNSOUND = 78
+"""The loss or the gradient was not a number at the same step as in an attempt before: it would be so again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -78,6 +81,8 @@ def describe(seen: Observation) -> str:
         return "stopped after a checkpoint"
     if seen.exit_code == EXIT_CANCELLED:
         return "stopped on its page at W&B, after a checkpoint"
+    if seen.exit_code == EXIT_UNSOUND:
+        return seen.reason or "the loss was not a number, at the same step as before"
     if seen.exit_code < 0:
         return f"killed by {_signal_name(-seen.exit_code)}"
     if seen.exit_code == 0:

@@ -17,7 +17,8 @@ goes on exactly as if it had never stopped, and on another number of processes w
 Left in RUN: progress.json and summary.json while it runs, checkpoints/, wandb/, and in the end result/ with the
 selector, which then goes to the Hub where that is asked for (training/hub/). Exit codes: 0 done; 1 an error; 2 the
 configuration cannot work here; 75 stopped by SIGTERM or SIGINT after a checkpoint (start it again to go on); 76 in the
-cloud, when another job trains this attempt; 77 stopped for good on its page at W&B, after a checkpoint.
+cloud, when another job trains this attempt; 77 stopped for good on its page at W&B, after a checkpoint; 78 the loss or
+the gradient was not a number at the same step as in an attempt before.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ from training.ranks import end_with_parent, run_ranks
 from training.results import Results, leave_exit_code, result_place
 from training.saving import Saver, is_disk_full
 from training.signals import StopRequest
-from training.soundness import Watch
+from training.soundness import Watch, remembered
 from training.tracking import NoTracker, Row, Tracker
 
 if TYPE_CHECKING:
@@ -373,6 +374,8 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         gradient = torch.nn.utils.clip_grad_norm_(parameters, MOST_GRADIENT).item()
         if unsound := watch.error(loss, gradient, numbers):
             reports.report(Row(step, {"train/loss": loss, "train/learning_rate": learning_rate}))
+            saver.wait()
+            unsound = remembered(unsound, step, saver.newest, store, world)
             tracker.finish(summary, unsound.exit_code, within_s=LAST_ROWS_S)
             raise unsound
         optimizer.step()

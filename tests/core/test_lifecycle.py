@@ -43,6 +43,7 @@ def ended(**known: object) -> Observation:
         (ended(exit_code=0), "failed", "recovering", "failure"),
         (ended(exit_code=1, committed_step=50), "failed", "recovering", "failure"),
         (ended(exit_code=2, committed_step=50, reason="no GPU"), "failed", "failed", None),
+        (ended(exit_code=78, committed_step=50, reason="the loss is nan"), "failed", "failed", None),
         (ended(exit_code=77, committed_step=50, reason="the last line"), "cancelled", "cancelled", None),
         (ended(exit_code=75, committed_step=50), "preempted", "recovering", "preemption"),
         (ended(exit_code=75), "failed", "recovering", "failure"),

@@ -17,10 +17,12 @@ import pytest
 import torch
 from small_experiment import SMALL
 
+from arrcoc_core.errors import RunError
 from arrcoc_core.metrics import open_metrics
 from training.batches import Order
 from training.checkpoints import Checkpoint, DiskStore, latest, save
-from training.soundness import Watch
+from training.devices import World
+from training.soundness import AGAIN_EXIT_CODE, Watch, remembered
 
 Start = Callable[..., Any]
 MakeRun = Callable[..., Path]
@@ -92,7 +94,9 @@ def test_what_cannot_go_on_loses_nothing(
     assert trainer.wait() == 1, trainer.said
     assert all(words in trainer.said for words in told), trainer.said
     assert "→" in trainer.said and "Traceback" not in trainer.said
-    assert contents(saved) == before
+    left = contents(saved)
+    assert {name: data for name, data in left.items() if not name.startswith("unsound/")} == before
+    assert ("unsound/step-00000012" in left) is ("at step 12" in told[0])
     rows = {int(row["trainer/step"]): row for row in open_metrics(saved).rows()}
     if "loss is nan" in told[0]:
         assert math.isnan(rows[12]["train/loss"])
@@ -133,3 +137,22 @@ def test_which_pass_is_told() -> None:
     assert of_another is not None and "by the pass of another rank" in of_another.message
     many = Watch(7, "train").error(1.0, math.nan, list(range(100)))
     assert many is not None and "63 … (100 in all)" in many.message
+
+
+def test_the_second_time_at_the_same_step_is_the_last(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+
+    def met(step: int, good: int) -> RunError:
+        watch = Watch(step, "train")
+        watch.see(0, math.nan, [5])
+        error = watch.error(math.nan, 1.0, [5])
+        assert error is not None
+        return remembered(error, step, good, store, World())
+
+    first, other, again = met(12, 10), met(13, -1), met(12, 11)
+    assert (first.exit_code, other.exit_code, again.exit_code) == (1, 1, AGAIN_EXIT_CODE)
+    assert "The newest good checkpoint is that of step 10." in first.remedy
+    assert "There is no checkpoint yet." in other.remedy
+    assert "the loss is nan at step 12" in again.message and "in an attempt before" in again.message
+    assert "The newest good checkpoint is that of step 11." in again.message
+    assert latest(store, pytest.fail) is None  # what is remembered is no checkpoint
