@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from arrcoc_core import Data, Experiment, Local, Model, Tokens, Train, Vertex, WandbLaunch, launch, plan
+from arrcoc_core import Data, Evaluation, Experiment, Local, Model, Tokens, Train, Vertex, WandbLaunch, launch, plan
 from arrcoc_core.accounts.mode import WandbMode
+from arrcoc_core.catalog import machine_for
 from arrcoc_core.errors import DeviceError, PlanError, TargetUnavailableError
+from arrcoc_core.estimates import SUSTAINED_SHARE, TEXT_TOKENS, vertex_workload
 from arrcoc_core.facts import Facts, Gpu, Machine, PastRun
 from arrcoc_core.planning import Plan, make_plan
 from arrcoc_core.resolving import resolve
@@ -173,3 +176,29 @@ def test_a_sweep_has_a_plan_for_each_point_only(project: Path) -> None:
     with pytest.raises(PlanError, match="sweep"):
         plan("token_budget")
     assert plan("quickstart", sets=["tokens.keep=2"]).resolved.experiment.tokens.keep == 2
+
+
+def test_each_objective_is_priced_by_the_passes_that_it_makes() -> None:
+    base = Experiment(
+        name="priced",
+        model=Model(base="Qwen/Qwen3-VL-2B-Instruct"),
+        tokens=Tokens(keep=64),
+        data=Data(dataset="a/b@main", max_train_samples=64_000, image_size=1024),
+        train=Train(objective="rloo", selections=4, batch_size=64, gradient_accumulation_steps=1, epochs=1),
+        evaluation=Evaluation(every_n_steps=1000, samples=1),
+        compute=Vertex(gpu="A100"),
+    )
+
+    def seconds(**changes: Any) -> float:
+        made = resolve(base.but(train=base.train.but(**changes)), load_settings(Path("/"), {}))
+        return vertex_workload(made, machine_for("A100", 1))
+
+    flops = 312e12 * SUSTAINED_SHARE
+    each = 64_000 * 2 * 1.72e9 * (64 + TEXT_TOKENS) / flops
+    assert seconds(selections=8) - seconds(selections=4) == pytest.approx(4 * each)
+    whole = 64_000 * 2 * 1.72e9 * (1024 + TEXT_TOKENS) / flops
+    assert seconds(objective="distil") - seconds() == pytest.approx(whole - 4 * each)
+    assert seconds(objective="noise-gate") - seconds(objective="distil") == pytest.approx(whole)
+    both = seconds(objective="distil+rloo", first_share=0.25)
+    assert both == pytest.approx(0.25 * seconds(objective="distil") + 0.75 * seconds())
+    assert seconds(budgets=(32, 96)) == pytest.approx(seconds())
