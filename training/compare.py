@@ -15,78 +15,70 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import argparse
 import math
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from arrcoc_core.encoding import encode
-from arrcoc_core.errors import ArrcocError, ConfigError, RunError, render
-from arrcoc_core.experiment import Experiment
-from arrcoc_core.resolved import share_of, visual_tokens
-from arrcoc_core.stored import load_experiment
+from arrcoc_core.errors import ArrcocError, ConfigError, render
+from arrcoc_core.experiment import Local
+from arrcoc_core.resolved import TINY, share_of, visual_tokens
 from training.batches import Collate
 from training.comparison import TEACHER, Comparison, Line
-from training.data import Sample, Samples, open_samples, pin
-from training.hub.record import load_record
-from training.model.arrcoc_qwen import ArrCocQwen, load_selector
+from training.data import Sample, Samples, open_samples
+from training.devices import World, choose_device
 from training.model.budget import Budget
 from training.model.registry import token_side
 from training.model.selector import allocate
-from training.passes import Passes, stored_precision
+from training.passes import Passes
 from training.selectors import RULES, View
 from training.selectors.searching import search
+from training.trained import Trained, load_trained
 
 CHUNK = 64  # questions per pass
 BUDGETS = "1/2,1/4,1/8,1/16"
 SEEDS = 3  # draws of a rule that draws
 SEARCH = 32  # passes a question
+BEST = "best found"
 _DRAWN = ("random", "oracle")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One selector in all its seeds. `runs`: ids, in the order of `selectors`."""
-
-    name: str
-    runs: tuple[str, ...]
-    selectors: tuple[nn.Module, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the runs named on the command line; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m training.compare", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directory of a run that has ended")
     parser.add_argument("--budgets", default=BUDGETS, help=f"shares of N, or K: default {BUDGETS}")
     parser.add_argument("--samples", type=int, default=1024, help="held-out questions (default 1024)")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"draws of the rules that draw (default {SEEDS})")
     parser.add_argument("--rules", default=",".join(RULES), help="which rules, by commas; empty: none")
     parser.add_argument("--search", type=int, default=SEARCH, help=f"passes a question (default {SEARCH}; 0: none)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU, if there is one"
+    )
     parser.add_argument("--out", type=Path, help="folder for the table, the plot and the figures")
     given = parser.parse_args(arguments)
     try:
-        experiment = load_experiment(given.runs[0]).experiment
-        model, trained = load_trained(given.runs)
-        dataset = dataset_of(given.runs)
-        _, held_out = open_samples(experiment.data, dataset, given.samples, token_side(experiment.model.base))
-        collate = Collate.of(model.base.tokenizer, experiment.data)
+        device = choose_device(Local(device=given.device), World())
+        ended = load_trained(given.runs, device, (*RULES, BEST))
+        experiment, passes = ended.experiment, ended.passes
+        _, held_out = open_samples(experiment.data, ended.dataset, given.samples, token_side(experiment.model.base))
         found = compare(
-            model,
-            trained,
+            passes,
+            ended.trained,
             held_out,
-            collate,
+            Collate.of(passes.model.base.tokenizer, experiment.data),
             budgets=given.budgets.split(","),
             rules=[name for name in given.rules.split(",") if name],
             seeds=given.seeds,
             tries=given.search,
-            dataset=dataset,
-            bf16=experiment.train.bf16,
+            chunk=CHUNK if experiment.model.base in TINY else min(CHUNK, experiment.train.batch_size),
+            dataset=ended.dataset,
+            notes=ended.notes,
             total=visual_tokens(experiment.model.base, experiment.data.image_size),
             progress=_show_progress if sys.stderr.isatty() else lambda _: None,
         )
@@ -100,65 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def load_trained(runs: Sequence[Path]) -> tuple[ArrCocQwen, list[Trained]]:
-    """The selectors of runs that have ended, those that differ in nothing but the seed together, and their base.
-
-    Raises RunError for a run without a result, ConfigError where the runs are of different bases or data.
-    """
-    groups: dict[str, list[tuple[str, str, nn.Module]]] = {}
-    model: ArrCocQwen | None = None
-    first: Experiment | None = None
-    for run in runs:
-        if not (run / "result" / "DONE").is_file():
-            raise RunError(f"{run.name} has no result", remedy="Only runs that have ended can be compared.")
-        experiment = load_experiment(run).experiment
-        precision = stored_precision(experiment.train.bf16)
-        model = model or ArrCocQwen.from_pretrained(run / "result", dtype=precision)
-        first = first or experiment
-        data = ("dataset", "split_val", "image_size", "resize", "min_pixels", "prompt", "max_seq_length")
-        for part in ("model.base", "train.bf16", *(f"data.{name}" for name in data)):
-            section, name = part.split(".")
-            ours, theirs = (getattr(getattr(one, section), name) for one in (experiment, first))
-            if ours != theirs:
-                raise ConfigError(
-                    f"{run.name} has {part} = {ours!r}, {runs[0].name} has {theirs!r}",
-                    remedy="Compare runs on the same base and the same questions.",
-                )
-        selector = load_selector(run / "result").to(model.base.device)
-        groups.setdefault(_without_seed(experiment), []).append((experiment.name, run.name, selector))
-    assert model is not None
-    trained = [
-        Trained(
-            _common_name([name for name, _, _ in group]), *map(tuple, zip(*((r, s) for _, r, s in group), strict=True))
-        )
-        for group in groups.values()
-    ]
-    return model, trained
-
-
-def dataset_of(runs: Sequence[Path]) -> str:
-    """The data set of runs that have ended, at the commit that they were trained on.
-
-    Raises ConfigError where those are different ones.
-    """
-    found: dict[str, str] = {}
-    for run in runs:
-        named, stored = load_experiment(run).experiment.data.dataset, load_record(run, run / "result").dataset
-        # Of files on this machine the record tells the last part of the name only.
-        at = stored if stored.partition("@")[0] == named.partition("@")[0] else named
-        found.setdefault(at, run.name)
-    first, *others = found
-    if others:
-        raise ConfigError(
-            f"{found[others[0]]} was trained on {others[0]}, {found[first]} on {first}",
-            remedy="Compare runs on the same questions.",
-        )
-    return pin(first)
-
-
 @torch.no_grad()
 def compare(
-    model: ArrCocQwen,
+    passes: Passes,
     trained: Sequence[Trained],
     samples: Samples,
     collate: Collate,
@@ -167,21 +103,22 @@ def compare(
     rules: Sequence[str] = tuple(RULES),
     seeds: int = SEEDS,
     tries: int = SEARCH,
-    dataset: str = "",
-    bf16: bool = False,
+    chunk: int = CHUNK,
     total: int | None = None,
+    dataset: str = "",
+    notes: Sequence[str] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> Comparison:
     """Every selector at every budget on the same questions; see the module. `progress` is told 0..1.
 
-    bf16: whether the base computes in bfloat16, as in the training; total: N of the largest picture that there may be,
-    left out that of the first. A share is of each question's own tokens. Raises ConfigError for a budget or a rule that
-    does not exist.
+    chunk: questions per pass; total: N of the largest picture that there may be, left out that of the first; notes:
+    more sentences for below the table. A share is of each question's own tokens. Raises ConfigError for a budget or a
+    rule that does not exist.
     """
     for name in rules:
         if name not in RULES:
             raise ConfigError(f"there is no rule {name!r}", remedy=f"Choose from {', '.join(RULES)}.")
-    passes = Passes(model, bf16)
+    model = passes.model
     total = total or model.look([samples.get(0).pictures[0]]).count
     allowed = budgets_of(budgets, total)
     sizes: set[int] = set()
@@ -195,15 +132,12 @@ def compare(
             by_seed.append([])
         by_seed[seed].append(answers.cpu())
 
-    for number, (chunk, view) in enumerate(_views(passes, samples, collate)):
+    for number, (asked_for, view) in enumerate(_views(passes, samples, collate, chunk)):
         present = view.seen.present
         sizes.update(present.sum(1).tolist())
-        kinds += [sample.question_type for sample in chunk]
+        kinds += [sample.question_type for sample in asked_for]
         full.append(view.read(present).right.cpu())
-        counts = {
-            keep: budget.counts(present.float(), present, [sample.question for sample in chunk])
-            for keep, budget in allowed.items()
-        }
+        counts = {keep: budget.counts(present.float(), present, view.questions) for keep, budget in allowed.items()}
         own: dict[str, list[Tensor]] = {
             one.name: [model.scores(view.seen, view.asked, selector) for selector in one.selectors] for one in trained
         }
@@ -219,7 +153,7 @@ def compare(
             starts = [scores for by_seed in own.values() for scores in by_seed]
             for keep, count in counts.items():
                 _, found = search(_drawn(view, number, 0), starts, count, tries)
-                note("best found", keep, 0, found)
+                note(BEST, keep, 0, found)
         progress(len(kinds) / len(samples))
     runs = {one.name: one.runs for one in trained}
     lines = [
@@ -238,7 +172,7 @@ def compare(
         torch.cat(full).numpy()[None],
         tuple(kinds),
         tuple(lines),
-        _notes(lines),
+        (*_notes(lines), *notes),
         {keep: f"1/{round(1 / b.share)}" if b.share else str(keep) for keep, b in allowed.items()}
         if len(sizes) > 1
         else {},
@@ -263,12 +197,14 @@ def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
     return dict(sorted(found.items(), reverse=True))
 
 
-def _views(passes: Passes, samples: Samples, collate: Collate) -> Iterator[tuple[list[Sample], View]]:
-    for first in range(0, len(samples), CHUNK):
-        chunk = [samples.get(index) for index in range(first, min(first + CHUNK, len(samples)))]
-        batch = collate(chunk)
-        seen, asked = passes.see(batch)
-        yield chunk, View(passes, seen, asked, torch.Generator(), _regions(chunk, seen.grids, seen.count))
+def _views(passes: Passes, samples: Samples, collate: Collate, size: int) -> Iterator[tuple[list[Sample], View]]:
+    own = replace(collate, prompt="{question}")
+    for first in range(0, len(samples), size):
+        chunk = [samples.get(index) for index in range(first, min(first + size, len(samples)))]
+        seen, asked = passes.see(collate(chunk))
+        regions = _regions(chunk, seen.grids, seen.count)
+        regions = None if regions is None else regions.to(seen.present.device)
+        yield chunk, View(passes, seen, asked, tuple(own(chunk).questions), torch.Generator(), regions)
 
 
 def _regions(samples: Sequence[Sample], grids: Sequence[Sequence[tuple[int, int]]], total: int) -> Tensor | None:
@@ -289,19 +225,7 @@ def _regions(samples: Sequence[Sample], grids: Sequence[Sequence[tuple[int, int]
 
 def _drawn(view: View, number: int, seed: int) -> View:
     """The same view with the noise of one seed; each chunk of questions has its own."""
-    return View(view.passes, view.seen, view.asked, torch.Generator().manual_seed(1000 * seed + number), view.regions)
-
-
-def _without_seed(experiment: Experiment) -> str:
-    """What decides the result but the seed, as text."""
-    plain: Mapping[str, object] = encode(experiment)
-    kept = {part: plain[part] for part in ("model", "tokens", "data", "train")}
-    return repr({**kept, "train": {**kept["train"], "seed": None}})  # type: ignore[dict-item]
-
-
-def _common_name(names: Sequence[str]) -> str:
-    """Of the experiments of one group: without what a sweep over seeds put there."""
-    return re.sub(r"[/,]?seed-\d+", "", names[0]).rstrip("/")
+    return replace(view, generator=torch.Generator().manual_seed(1000 * seed + number))
 
 
 def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
@@ -311,9 +235,10 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
         notes.append("The teacher and one layer's attention need a full pass over all tokens before they choose.")
     if "oracle" in names:
         notes.append("The oracle knows the region that is asked about; it is no true ceiling.")
-    if "best found" in names:
+    if BEST in names:
         notes.append(
-            "Best found: subsets tried with the right answer at hand; nothing that does not know it gets there."
+            "Best found: the best of the subsets that were tried with the right answer at hand. The true ceiling is no "
+            "lower; what does not know the answer can hardly be expected to get there."
         )
     return tuple(notes)
 

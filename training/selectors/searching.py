@@ -1,8 +1,9 @@
-"""The best subset that a search finds: a line above which no selector can be expected at the same K.
+"""The best subset that a search finds: how far the choice of K tokens alone can go, at the least.
 
 For each question, subsets of K tokens are tried with the right answer at hand, and the one that makes it most likely
 is kept: first those of the best known selectors, then swaps of tokens, drawn at random and kept where they help. It is
-a lower bound of the true ceiling, and an upper line for everything that does not know the answer.
+a lower bound of the true ceiling: more tries may find a better one. What does not know the answer can hardly be
+expected to get there, but nothing forbids it.
 """
 
 from __future__ import annotations

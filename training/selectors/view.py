@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 if TYPE_CHECKING:
     from training.model.arrcoc_qwen import ArrCocQwen, Reading
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 class View:
     """B questions as a rule sees them.
 
-    asked: with the right answers behind the questions; only `search` reads them. regions: bool [B, N], the tokens on
+    asked: with the right answers behind the questions; only `search` reads them. questions: their own words alone, as
+    people asked, without the prompt around them. regions: bool [B, N], the tokens on
     what is asked about, where the data knows; generator: of what is drawn at random, the same for the same seed.
     """
 
     passes: Passes
     seen: Seen
     asked: Asked
+    questions: tuple[str, ...]
     generator: torch.Generator
     regions: Tensor | None = None
 
@@ -51,10 +54,14 @@ class View:
         return F.normalize(self.seen.tokens.embeddings.float(), dim=-1)
 
     @cached_property
-    def words(self) -> Tensor:
-        """Word embeddings of what stands behind the picture as unit vectors: [B, T, D], float32, 0 at padding."""
-        words = self.model.base.model.get_input_embeddings()(self.asked.question_ids).float()
-        return F.normalize(words, dim=-1) * self.asked.question_mask[..., None]
+    def likeness(self) -> Tensor:
+        """Cosine of each visual token with each word (token of text) of its question, in the embedding space:
+        [B, N, T], float32, NaN where a question has fewer than T."""
+        base = self.model.base
+        ids = [base.tokenizer(text, add_special_tokens=False).input_ids for text in self.questions]
+        lines = pad_sequence([torch.tensor(line) for line in ids], batch_first=True, padding_value=-1).to(base.device)
+        words = F.normalize(base.model.get_input_embeddings()(lines.clamp_min(0)).float(), dim=-1)
+        return torch.einsum("bnd,btd->bnt", self.directions, words).masked_fill((lines < 0)[:, None], torch.nan)
 
     def noise(self) -> Tensor:
         """Uniform in 0..1: [B, N], on the device of the tokens."""
