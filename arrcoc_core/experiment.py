@@ -35,7 +35,15 @@ Balance = Literal["learned", "fixed"]
 Resize = Literal["square", "dynamic"]
 BadPictures = Literal["error", "skip"]
 Objective = Literal[
-    "distil", "distil+rloo", "rloo", "saliency", "saliency+rloo", "noise-gate", "soft-gate", "straight-through"
+    "distil",
+    "distil+rloo",
+    "rloo",
+    "saliency",
+    "saliency+rloo",
+    "noise-gate",
+    "soft-gate",
+    "bernoulli-gate",
+    "straight-through",
 ]
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -120,7 +120,7 @@ def goes_through(objective: str) -> bool:
     return not _THROUGH.isdisjoint(objective.split("+"))
 
 
-_THROUGH = frozenset({"saliency", "noise-gate", "soft-gate", "straight-through"})
+_THROUGH = frozenset({"saliency", "noise-gate", "soft-gate", "bernoulli-gate", "straight-through"})
 
 
 def gpu_need(experiment: Experiment, visual: int, shares: int = 1) -> Need | None:

@@ -30,7 +30,17 @@ seeds = [0, 1, 2, 3, 4]
 hard_seeds = sweep(hard, {"train.seed": seeds}, name="hard_seeds")
 hard_objectives = sweep(
     hard,
-    {"train.objective": ["distil", "rloo", "saliency", "noise-gate", "soft-gate", "straight-through"]},
+    {
+        "train.objective": [
+            "distil",
+            "rloo",
+            "saliency",
+            "noise-gate",
+            "soft-gate",
+            "bernoulli-gate",
+            "straight-through",
+        ]
+    },
     name="hard_objectives",
 )
 hard_features = sweep(hard, {"model.features": ["texture", "vision"], "train.seed": seeds}, name="hard_features")

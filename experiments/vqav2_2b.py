@@ -8,8 +8,8 @@ beside the exact matches, with all tokens, random ones, an even grid and the bas
 against. `arrcoc plan vqav2_2b` shows the price before anything is paid for; more `regions` find spot capacity sooner,
 and `arrcoc setup` asks for quota in each of them.
 
-`vqav2_rivals` trains the same selector the way its published rivals are trained; `arrcoc compare` then sets them beside
-each other and the rules, at equal budgets.
+`vqav2_rivals` and `vqav2_8b_rivals` train the same selector in our way and in those of its published rivals;
+`arrcoc compare` then sets them beside each other and the rules, at equal budgets.
 """
 
 from arrcoc_core import Checkpoints, Data, Evaluation, Experiment, Logging, Model, Tokens, Train, Vertex, sweep
@@ -67,6 +67,6 @@ vqav2_8b = vqav2_2b.but(
     notes="As vqav2_2b, with the 8B base on a GPU with 80 GB.",
 )
 
-vqav2_rivals = sweep(
-    vqav2_2b, {"train.objective": ["distil", "noise-gate", "soft-gate"], "train.seed": [1, 2]}, name="vqav2_rivals"
-)
+rivals = ["distil", "noise-gate", "soft-gate", "bernoulli-gate"]
+vqav2_rivals = sweep(vqav2_2b, {"train.objective": ["distil+rloo", *rivals], "train.seed": [1, 2]}, name="vqav2_rivals")
+vqav2_8b_rivals = sweep(vqav2_8b, {"train.objective": ["distil+rloo", *rivals]}, name="vqav2_8b_rivals")

@@ -46,11 +46,11 @@ def test_an_objective_has_a_finite_gradient_and_leaves_the_base_alone(step: Step
     assert gradient is not None and gradient.isfinite().all() and gradient.any()
     assert all(p.grad is None for p in step.model.base.model.parameters())
     reached = (gradient != 0).float().mean()
-    if name in ("distil", "saliency", "noise-gate", "soft-gate"):
+    if name in ("distil", "saliency", "noise-gate", "soft-gate", "bernoulli-gate"):
         assert reached == 1  # each of the N tokens hears whether it was needed
 
 
-@pytest.mark.parametrize("name", ["distil", "rloo", "noise-gate"])
+@pytest.mark.parametrize("name", ["distil", "rloo", "noise-gate", "bernoulli-gate"])
 def test_following_the_gradient_finds_more_of_what_is_asked_about(model: ArrCocQwen, batch: Batch, name: str) -> None:
     """Scores learned freely for 16 questions, without a selector: the answers get likelier from 8 of 64 tokens."""
     torch.manual_seed(1)

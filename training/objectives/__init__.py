@@ -21,6 +21,7 @@ OBJECTIVES: Mapping[str, Objective] = {
     "saliency": distillation.saliency,
     "noise-gate": gates.noise_gate,
     "soft-gate": gates.soft_gate,
+    "bernoulli-gate": gates.bernoulli_gate,
     "straight-through": gates.straight_through,
 }
 

@@ -33,13 +33,24 @@ def noise_gate(step: Step) -> Tensor:
 def soft_gate(step: Step) -> Tensor:
     """Each token is scaled towards the picture's mean token: p token + (1 - p) mean.
 
-    How a query-conditioned selector is trained end to end on the answer alone; the stand-in for RUTA
-    (arXiv 2608.04132), of which no more is known here than that it is learned and reads the question.
+    After VisionSelector (arXiv 2510.16598): a scorer beside the model, a differentiable top K that hardens as the
+    training goes on, and no loss but the answer's.
     """
-    p = soft_top(step.scores, step.keep, _temperature(step.progress))
-    tokens, there = step.seen.tokens, step.seen.present
-    faded = _faded(tokens.embeddings, p, there), _faded(tokens.deepstack, p[:, None], there[:, None])
-    return _loss(step, VisualTokens(*faded))
+    return _loss(step, _faded_tokens(step, soft_top(step.scores, step.keep, _temperature(step.progress))))
+
+
+def bernoulli_gate(step: Step) -> Tensor:
+    """Each token is there by chance, with probability p, and else folded into the picture's mean token.
+
+    After RUTA (arXiv 2608.04132): rate against utility, by Bernoulli gates relaxed to binary concrete ones (Maddison
+    et al. 2016, arXiv 1611.00712). There a price on the rate decides how many tokens a question gets; here all are
+    compared at the same K, so the threshold in p, which is that price, holds the expected rate at K. Its candidates
+    from a separate localizer, and its several anchors, are left out.
+    """
+    p = soft_top(step.scores, step.keep, 1.0).clamp(_LEAST, 1 - _LEAST)
+    chance = torch.rand_like(p).clamp(_LEAST, 1 - _LEAST)
+    gate = torch.sigmoid((torch.logit(p) + torch.logit(chance)) / _temperature(step.progress))
+    return _loss(step, _faded_tokens(step, gate))
 
 
 def straight_through(step: Step) -> Tensor:
@@ -89,6 +100,13 @@ def _noisy(values: Tensor, p: Tensor, present: Tensor) -> Tensor:
     deviation = _mean((values - mean).square(), present).sqrt()
     noise = torch.randn_like(values) * deviation
     return share.clamp_min(_LEAST).sqrt() * values + (1 - share).clamp_min(_LEAST).sqrt() * noise
+
+
+def _faded_tokens(step: Step, share: Tensor) -> VisualTokens:
+    tokens, there = step.seen.tokens, step.seen.present
+    return VisualTokens(
+        _faded(tokens.embeddings, share, there), _faded(tokens.deepstack, share[:, None], there[:, None])
+    )
 
 
 def _faded(values: Tensor, p: Tensor, present: Tensor) -> Tensor:

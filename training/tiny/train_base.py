@@ -1,4 +1,4 @@
-"""Train a tiny base from nothing: `python -m training.tiny.train_base`, and the one of the hard set with `--base hard`.
+"""Train a tiny base: `python -m training.tiny.train_base`, and the one of the hard set with `--base hard`.
 
 Fixed numbers of steps over pictures that never repeat, in stages:
 
@@ -12,7 +12,9 @@ Fixed numbers of steps over pictures that never repeat, in stages:
 
 The easy base learns with tokens hidden from three pictures in five; about a thing of which none is left the right
 answer is "nothing". So it knows pictures of few tokens, as a real one knows pictures of many sizes, and does not guess
-what it cannot see. The hard base never misses a token while it learns, as real ones do not: it is brittle.
+what it cannot see. The hard base never misses a token while it learns, as real ones do not: it is brittle. How much
+of what a selector loses is this brittleness tells `--base hardened`: the hard base, trained on with tokens hidden. It
+does not ship.
 
 Batches are pure functions of (seed, step), so the run is the same each time up to the order in which a processor
 adds its numbers. The result, with tokenizer, processor, model card and the loss of each step, is a folder beside this
@@ -26,7 +28,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Threads that wait by spinning take the processor from the ones they wait for; set before torch is loaded.
@@ -34,6 +36,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_model
 from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
@@ -73,7 +76,8 @@ class Recipe:
     """One base: what it is asked, the words it knows, and how it learns.
 
     hide: tokens are hidden while the language model learns; probe: vision is read by a throw-away layer, not by the
-    words; dropout: of attention; bf16: matrix products in bfloat16, weights in float32.
+    words; dropout: of attention; bf16: matrix products in bfloat16, weights in float32; start: the folder of the base
+    whose weights it begins with, beside this file; none: from nothing.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Recipe:
     probe: bool
     dropout: float
     bf16: bool
+    start: str = ""
 
 
 EASY_BASE = Recipe(
@@ -109,7 +114,16 @@ HARD_BASE = Recipe(
     dropout=0.0,
     bf16=True,
 )
-RECIPES = {recipe.name: recipe for recipe in (EASY_BASE, HARD_BASE)}
+HARDENED_BASE = replace(
+    HARD_BASE,
+    name="hardened",
+    folder="",
+    stages=(Stage("both", 400, 1e-3),),
+    hide=True,
+    probe=False,
+    start=HARD_BASE.folder,
+)
+RECIPES = {recipe.name: recipe for recipe in (EASY_BASE, HARD_BASE, HARDENED_BASE)}
 
 
 class Trainer:
@@ -120,6 +134,8 @@ class Trainer:
         self.tokenizer = make_tokenizer(recipe.words)
         self.processor = make_image_processor()
         self.model = make_model(self.tokenizer, seed, recipe.dropout)
+        if recipe.start:
+            load_model(self.model, Path(__file__).parent / recipe.start / "model.safetensors", strict=False)
         self.packing = Packing(self.tokenizer, self.processor, self.model.model, recipe.kinds)
         self._probe = nn.Linear(self.model.config.text_config.hidden_size, sum(_PROBED)) if recipe.probe else None
 
@@ -224,7 +240,8 @@ def model_card(trainer: Trainer, accuracy: float) -> str:
     size = sum(parameter.numel() for parameter in trainer.model.parameters())
     pictures = EVALUATION_BATCHES * BATCH
     stages = "; ".join(f"{s.name} {s.steps:,} steps at {s.learning_rate:g}" for s in recipe.stages)
-    kinds = {"easy": "two kinds of question", "hard": "four kinds of question, two of them about places"}[recipe.name]
+    kinds = "two kinds of question" if recipe.kinds == EASY else "four kinds of question, two of them about places"
+    begin = f"from the weights of `{recipe.start}`" if recipe.start else "from nothing"
     hidden = (
         """From three pictures in five some tokens were hidden, and "nothing" was the right answer about what could not
   be seen."""
@@ -240,7 +257,7 @@ def model_card(trainer: Trainer, accuracy: float) -> str:
     )
     return f"""# The tiny base of the {recipe.name} set
 
-A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, trained from nothing by
+A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, trained {begin} by
 `python -m training.tiny.train_base --base {recipe.name}`, with a tokenizer of one token a word and 64 visual tokens a
 picture.
 
@@ -258,14 +275,16 @@ picture.
 
 def main() -> None:
     """Train, print progress, write the base's folder (or the one given)."""
-    parser = argparse.ArgumentParser(description="Train a tiny frozen base from nothing.")
+    parser = argparse.ArgumentParser(description="Train a tiny frozen base.")
     parser.add_argument("--base", choices=list(RECIPES), default="easy", help="which one (default: easy)")
-    parser.add_argument("--out", type=Path, help="folder to write (default: the one that ships)")
+    parser.add_argument("--out", type=Path, help="folder to write (default: the one that ships, if it does)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()
     recipe = RECIPES[arguments.base]
+    if not (recipe.folder or arguments.out):
+        parser.error(f"the {recipe.name} base does not ship: name a folder for it with --out")
     out = arguments.out or Path(__file__).parent / recipe.folder
     out.mkdir(parents=True, exist_ok=True)
 
