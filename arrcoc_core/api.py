@@ -66,7 +66,8 @@ def plan(
     points = _points(what, root)
     if len(points) != 1 or isinstance(points, _Named):
         raise PlanError(
-            f"{what} is a sweep of {len(points)} experiments.", remedy=f"Plan one of them, such as {points[0].name}."
+            f"{what} is a sweep of {len(points)} experiments.",
+            remedy=f"stage() plans all of them; or plan one, such as {points[0].name}.",
         )
     return _plans(points, root, sets, settings, facts)[0]
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.facts import Check
+from arrcoc_core.formatting import money_range, plural
 from arrcoc_core.launching import apply, new_run_id
 from arrcoc_core.planning import Plan
 from arrcoc_core.settings import Settings
@@ -42,6 +43,34 @@ class Staged:
         spans = [plan.cost_range for plan in self.plans]
         known = [span for span in spans if span is not None]
         return (sum(low for low, _ in known), sum(high for _, high in known)) if len(known) == len(spans) else None
+
+    @property
+    def ok(self) -> bool:
+        """No check of a plan itself has failed; what only the cloud knows, `look` asks."""
+        return all(plan.ok for plan in self.plans)
+
+    def to_text(self) -> str:
+        """For a terminal: the plan; of a sweep a line for each, with what stands in its way, and the sum."""
+        if self.sweep is None:
+            return self.plans[0].to_text()
+        span = self.cost_range
+        cost = "price unknown" if span is None else f"{money_range(*span)} in all"
+        width = max(len(plan.experiment) for plan in self.plans)
+        lines = [f"{self.sweep}: {plural(len(self.plans), 'run')} · {cost}", ""]
+        remarks = [_remarks(plan) for plan in self.plans]
+        shared = [line for line in remarks[0] if all(line in of for of in remarks)]
+        for plan, of in zip(self.plans, remarks, strict=True):
+            lines.append(f"  {plan.experiment:<{width}}  {plan.headline}")
+            lines += [f"    {line}" for line in of if line not in shared]
+        lines += ["", *(f"  {line}" for line in shared)]
+        return "\n".join([*lines, f"  arrcoc plan {self.plans[0].experiment}   shows one of them whole"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan's own; of a sweep those of all its runs, and the sum."""
+        if self.sweep is None:
+            return self.plans[0].to_json()
+        plans = [plan.to_json() for plan in self.plans]
+        return {"sweep": self.sweep, "cost_range": self.cost_range, "plans": plans, "ok": self.ok}
 
     def places(self) -> list[Plan]:
         """One plan for each different place: what one preflight says of it holds for all that run there."""
@@ -115,6 +144,13 @@ class Staged:
         with Store(state_dir(self.root) / "store.db") as store:
             for name, slots in alone.items():
                 ensure_agent(store, self.root, self.settings, name, slots=slots)
+
+
+def _remarks(plan: Plan) -> list[str]:
+    """What stands in a plan's way, and what is to be known before."""
+    failed = [check for check in plan.checks if not check.ok]
+    lines = [f"FAIL {check.name}: {check.detail}" + (f" → {check.remedy}" if check.remedy else "") for check in failed]
+    return [*lines, *(f"note {warning}" for warning in plan.warnings)]
 
 
 def _place(plan: Plan) -> object:

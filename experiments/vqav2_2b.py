@@ -5,8 +5,8 @@ Pictures of MS COCO have about 640 x 480 px, which are 300 tokens; `min_pixels` 
 
 The rows are streamed: the whole set is some 80 GB. What is printed is the official VQA accuracy (`eval/vqa_accuracy`)
 beside the exact matches, with all tokens, random ones, an even grid and the base's own attention as lines to read it
-against. `arrcoc plan vqav2_2b` shows the price before anything is paid for; more `regions` find spot capacity sooner,
-and `arrcoc setup` asks for quota in each of them.
+against. `arrcoc plan vqav2_2b` shows the price before anything is paid for (`arrcoc --sandbox plan vqav2_2b` without an
+account); more `regions` find spot capacity sooner, and `arrcoc setup` asks for quota in each of them.
 
 `vqav2_rivals` and `vqav2_8b_rivals` train the same selector in our way and in those of its published rivals;
 `arrcoc compare` then sets them beside each other and the rules, at equal budgets.
@@ -67,6 +67,16 @@ vqav2_8b = vqav2_2b.but(
     notes="As vqav2_2b, with the 8B base on a GPU with 80 GB.",
 )
 
-rivals = ["distil", "noise-gate", "soft-gate", "bernoulli-gate"]
-vqav2_rivals = sweep(vqav2_2b, {"train.objective": ["distil+rloo", *rivals], "train.seed": [1, 2]}, name="vqav2_rivals")
-vqav2_8b_rivals = sweep(vqav2_8b, {"train.objective": ["distil+rloo", *rivals]}, name="vqav2_8b_rivals")
+# The rivals' gradients go back through the language model, whose activations are then held: smaller passes, as many
+# questions a step.
+ways = ["distil+rloo", "distil", "noise-gate", "soft-gate", "bernoulli-gate"]
+vqav2_rivals = sweep(
+    vqav2_2b.but(train=vqav2_2b.train.but(batch_size=8, gradient_accumulation_steps=8)),
+    {"train.objective": ways, "train.seed": [1, 2]},
+    name="vqav2_rivals",
+)
+vqav2_8b_rivals = sweep(
+    vqav2_8b.but(train=vqav2_8b.train.but(batch_size=4, gradient_accumulation_steps=16)),
+    {"train.objective": ways, "train.seed": [1, 2]},
+    name="vqav2_8b_rivals",
+)

@@ -58,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "HF_TOKEN_PATH": str(nowhere / "token"),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
+    if not config.getoption("--full"):
+        # A worker of the suite has one core, and so have the trainers it starts: threads that wait for each other on
+        # fewer cores than there are of them take much longer than one alone. What is measured in full has them all.
+        os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.pop("HF_ENDPOINT", None)
     # Where a shell forbids bytecode, each of some hundred child processes would compile torch or the clients anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -143,8 +143,10 @@ def _device_error(compute: Compute, message: str, remedy: str) -> DeviceError:
 
 
 def available_threads(world: World) -> int:
-    """Processor cores this process may use, shared among the ranks."""
-    return max(1, len(os.sched_getaffinity(0)) // world.on_this_machine)
+    """Processor cores this process may use, shared among the ranks; OMP_NUM_THREADS, where it is set, is the most."""
+    cores = len(os.sched_getaffinity(0)) // world.on_this_machine
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(asked)) if asked.isdecimal() else cores)
 
 
 def make_repeatable(threads: int, device: torch.device) -> None:

@@ -166,6 +166,15 @@ def test_reading_without_runs(read: Callable[..., Said]) -> None:
         assert done.stderr.startswith("error: ")
 
 
+def test_the_plan_of_a_sweep_is_that_of_its_runs_with_the_sum(read: Callable[..., Said]) -> None:
+    said = read("plan", "token_budget").stdout
+    assert said.startswith("token_budget: 4 runs · $0 in all")
+    assert all(f"token_budget/keep-{keep} " in said for keep in (2, 4, 8, 16))
+    found = json.loads(read("plan", "token_budget", "--json").stdout)
+    assert [plan["experiment"] for plan in found["plans"]][0] == "token_budget/keep-2" and len(found["plans"]) == 4
+    assert found["ok"] and found["cost_range"] == [0.0, 0.0]
+
+
 def test_a_wrong_argument_is_named_as_it_was_typed(read: Callable[..., Said]) -> None:
     shell = read("completion", "nush")
     assert shell.returncode == 2 and "'nush'" in shell.stderr and "command" not in shell.stderr

@@ -55,8 +55,11 @@ def test_no_silent_run_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None
     assert caught.value.exit_code == 1  # the rented machine's fault: the next one may be fine
 
 
-def test_ranks_share_the_cores() -> None:
+def test_ranks_share_the_cores_and_heed_the_number_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert available_threads(World()) >= available_threads(World(size=2)) >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert available_threads(World()) == 1
 
 
 DRIVER_NAMES: dict[GpuName, str] = {
