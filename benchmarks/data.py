@@ -3,21 +3,24 @@
     python benchmarks/data.py
 
 Pictures are JPEGs of VQAv2's size, 640 x 480 px, made here, with as much detail as a photograph has. Both ways end in
-the same arrays: the plain one decodes and resizes one picture after the other; the loader is the trainer's own, with
-its order, questions and batches, and whatever it costs to bring the pictures into this process. The two take turns on
-short stretches of the same pictures, so that a machine that slows down slows both down; the ratio is of the sums. What
-the loader has ready at the beginning of a stretch is not counted.
+the same arrays, which is looked at for every picture before and for the last batch of every stretch. The plain one
+decodes and resizes one picture after the other and holds a batch of them at a time; the loader is the trainer's own,
+with its order, questions and batches, and whatever it costs to bring the pictures into this process, where each page
+of them is read. The two take turns on short stretches of the same pictures, so that a machine that slows down slows
+both down; each turn of the one is compared with the turn of the other beside it, and the median of these ratios counts.
+What the loader has ready at the beginning of a stretch is not counted.
 
-The ratio needs two free cores. Beside it stands what does not hang on other work on the machine: the processor time of
-all of the loader's processes for a picture, as a multiple of the plain way's.
+The rate needs two free cores. Beside it stands what hangs less on other work on the machine: how many pictures each
+way makes of a second of processor time, over all of its processes. A turn of the loader begins and ends at rest, with
+the same number of batches ready, so that just its own batches are in its processor time, and nothing of its start.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -28,21 +31,24 @@ from _report import finish, table
 from PIL import Image
 
 from arrcoc_core.defaults import DEFAULTS
-from training.batches import Collate, Forwards, Order, load_batches
+from training.batches import Batch, Collate, Forwards, Order, load_batches
 from training.data import open_samples
 from training.devices import World
 from training.tiny.tokenizer import make_tokenizer
 
 WORKERS = 2
-AT_LEAST = 1.6
+RATE = 1.6
+PER_PROCESSOR_SECOND = 0.9
 BATCH = 8
 SIDE = 448  # px
 PREFETCH = 2  # batches of each process
-REST_S = 0.5  # in which the loader fills up
+READY = WORKERS * PREFETCH  # batches, when the loader is at rest
+REST_S = 0.3  # without any processor time: at rest
+PAGE = 4096  # bytes
 
 
 def make_set(folder: Path, count: int) -> Path:
-    """Records of `count` pictures: smooth shapes under grain, about 100 KB each as JPEG."""
+    """Records of `count` pictures: smooth shapes under grain, about 145 KB each as JPEG."""
     rng = np.random.default_rng(0)
     lines = []
     for k in range(count):
@@ -63,56 +69,91 @@ def plain(files: list[Path]) -> list[np.ndarray]:
     ]
 
 
+def processor_seconds() -> float:
+    """Of the loader's processes, so far."""
+    ticks = 0
+    for process in multiprocessing.active_children():
+        held = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(held[11]) + int(held[12])  # user, system
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def at_rest() -> float:
+    """Wait until the loader has all ready that it keeps ready; the processor time its processes had by then."""
+    before, now = -1.0, processor_seconds()
+    while now != before:
+        time.sleep(REST_S)
+        before, now = now, processor_seconds()
+    return now
+
+
+def read_pages(batch: Batch) -> None:
+    for picture in batch.pictures:
+        picture.reshape(-1)[::PAGE].max()
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reduced", action="store_true", help="few pictures, one round: to see that it runs")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--reduced", action="store_true", help="few pictures, two rounds: to see that it runs")
     reduced = parser.parse_args().reduced
-    pictures, rounds, steps = (32, 2, 8) if reduced else (192, 6, 24)
-    ready = WORKERS * PREFETCH
-    plain_s = loaded_s = plain_cpu = loaded_cpu = 0.0
+    pictures, rounds = (64, 2) if reduced else (192, 9)
+    steps = pictures // BATCH  # of a stretch, which is an epoch
     with tempfile.TemporaryDirectory() as scratch:
         folder = make_set(Path(scratch), pictures)
         data = DEFAULTS.data.but(image_size=SIDE, max_train_samples=0)
         samples, _ = open_samples(data, str(folder), 1, 32)
         order = Order(pictures, BATCH, seed=1)
-        collate = Collate(make_tokenizer(), 64)
-        same = True
-        batches = load_batches(
-            samples, Forwards(order, BATCH, World(), 0, rounds * steps), collate, workers=WORKERS, prefetch=PREFETCH
-        )
+        forwards = Forwards(order, BATCH, World(), 0, (1 + rounds) * steps + READY)
+        batches = load_batches(samples, forwards, Collate(make_tokenizer(), 64), workers=WORKERS, prefetch=PREFETCH)
+
+        def files(step: int) -> list[Path]:
+            return [folder / f"{k}.jpg" for _, k in order.of_step(step)]
+
+        def check(step: int, batch: Batch) -> None:
+            delivered = [batch.pictures[place] for (place,) in batch.about]
+            if not all(map(np.array_equal, plain(files(step)), delivered)):
+                raise SystemExit(f"the two ways do not give the same pictures in step {step}")
+
+        for step in range(steps):
+            check(step, next(batches))
+        seconds, processor = [], []  # for a picture: (plain, loader) of each round
         for number in range(rounds):
-            # While the plain way has its turn the loader fills up and comes to rest: these batches are not timed.
-            cpu = time.process_time()
-            loaded = [next(batches) for _ in range(ready)]
+            first = (1 + number) * steps
+            children, cpu = at_rest(), time.process_time()
+            for _ in range(READY):
+                read_pages(next(batches))
             began = time.perf_counter()
-            loaded += [next(batches) for _ in range(ready, steps)]
-            loaded_s += time.perf_counter() - began
-            loaded_cpu += time.process_time() - cpu
-            places = [k for step in range(number * steps, (number + 1) * steps) for _, k in order.of_step(step)]
-            arrays = [batch.pictures[place] for batch in loaded for (place,) in batch.about]
-            time.sleep(REST_S)
-            files = [folder / f"{k}.jpg" for k in places]
+            for _ in range(READY, steps - 1):
+                read_pages(next(batches))
+            last = next(batches)
+            read_pages(last)
+            loaded = time.perf_counter() - began
+            cpu = time.process_time() - cpu
+            check(first + steps - 1, last)
+            loaded_cpu = cpu + at_rest() - children
+
             began, cpu = time.perf_counter(), time.process_time()
-            by_hand = plain(files[ready * BATCH :])
-            plain_s += time.perf_counter() - began
-            plain_cpu += time.process_time() - cpu
-            same &= all(map(np.array_equal, by_hand, arrays[ready * BATCH :]))
-        del batches  # which ends the loader's processes, so that their time is known
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if not same:
-        raise SystemExit("the two ways do not give the same pictures")
-    count = rounds * (steps - ready) * BATCH
-    loader_cpu = (loaded_cpu + children.ru_utime + children.ru_stime) / (rounds * steps * BATCH)
-    rows = [
-        ("one process, plainly", plain_s, plain_cpu / count),
-        (f"loader, {WORKERS} processes", loaded_s, loader_cpu),
-    ]
+            for step in range(first + READY, first + steps):
+                plain(files(step))
+            plain_s, plain_cpu = time.perf_counter() - began, time.process_time() - cpu
+            made = (steps - READY) * BATCH
+            seconds.append((plain_s / made, loaded / made))
+            processor.append((plain_cpu / made, loaded_cpu / (steps * BATCH)))
+    rate, per_second = (np.median([plain / loader for plain, loader in pairs]) for pairs in (seconds, processor))
     table(
         ("640 x 480 JPEG to 448 x 448", "pictures/s", "processor time"),
-        [(name, f"{count / seconds:.0f}", f"{1000 * cpu:.1f} ms") for name, seconds, cpu in rows],
+        [
+            (name, f"{1 / np.median(wall):.0f}", f"{1000 * np.median(cpu):.1f} ms")
+            for name, wall, cpu in zip(
+                ("one process, plainly", f"loader, {WORKERS} processes"),
+                zip(*seconds, strict=True),
+                zip(*processor, strict=True),
+                strict=True,
+            )
+        ],
     )
-    ratios = {"loader": plain_s / loaded_s, "processor time": loader_cpu / (plain_cpu / count)}
-    bars = {} if reduced else {"loader": AT_LEAST}
+    ratios = {"loader": float(rate), "loader_per_processor_second": float(per_second)}
+    bars = {} if reduced else {"loader": RATE, "loader_per_processor_second": PER_PROCESSOR_SECOND}
     return finish("data", ratios, bars, at_least=True, more={"cores": len(os.sched_getaffinity(0))})
 
 

@@ -7,6 +7,8 @@ A picture that several questions of a batch are about is in it once.
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +22,7 @@ from arrcoc_core.experiment import Data
 from training.devices import World
 from training.samples import Sample, Samples
 from training.shaping import asked, cut
+from training.shared_buffers import Packed, SharedBuffers, keep_freed_memory
 from training.signals import ignore_in_worker
 
 if TYPE_CHECKING:
@@ -64,7 +67,7 @@ class Collate:
         return Collate(tokenizer, data.max_seq_length, data.prompt)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
-        texts = [self._fit(sample.question, sample.answer) for sample in samples]
+        texts = self._fit(samples)
         pictures = {
             picture_id: picture
             for sample in samples
@@ -81,10 +84,15 @@ class Collate:
             [sample.answer_type for sample in samples],
         )
 
-    def _fit(self, question: str, answer: str) -> tuple[str, str]:
-        answer, used = cut(self.tokenizer, answer, self.max_seq_length - 1)
-        question, _ = cut(self.tokenizer, question, self.max_seq_length - used)
-        return asked(self.prompt, question), answer
+    def _fit(self, samples: Sequence[Sample]) -> list[tuple[str, str]]:
+        """Question and answer of each, cut; all at once, for a tokenizer's call costs more than its text."""
+        most = self.max_seq_length
+        answers = cut(self.tokenizer, [sample.answer for sample in samples], [most - 1] * len(samples))
+        questions = cut(self.tokenizer, [sample.question for sample in samples], [most - used for _, used in answers])
+        return [
+            (asked(self.prompt, question), answer)
+            for (question, _), (answer, _) in zip(questions, answers, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -159,56 +167,75 @@ def load_batches(
     import torch
     from torch.utils.data import DataLoader
 
+    # One for each batch under way, for the one just come, the one in use, and the one that its user had before.
+    shared = SharedBuffers(workers * prefetch + 3) if workers and sys.platform == "linux" else None
     loader: DataLoader[Any] = DataLoader(
-        _Keyed(samples),  # type: ignore[arg-type]
-        batch_sampler=forwards,  # type: ignore[arg-type]
-        collate_fn=_Whole(collate),
+        _Passes(samples, collate, shared),  # type: ignore[arg-type]
+        sampler=_Asked(forwards, shared),  # type: ignore[arg-type]
+        batch_size=None,  # a pass at a time
+        collate_fn=_as_it_is,
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
-        worker_init_fn=ignore_in_worker,
+        worker_init_fn=_begin_worker,
+        multiprocessing_context="fork" if shared else None,
         generator=torch.Generator(),  # its own, so that loading leaves the global noise alone
     )
-    return _raised(iter(loader))  # which starts the processes
+    return _raised(iter(loader), shared)  # which starts the processes
 
 
-def _raised(batches: Iterator[T | ArrcocError]) -> Iterator[T]:
-    for batch in batches:
+def _raised(batches: Iterator[T | ArrcocError | Packed], shared: SharedBuffers | None) -> Iterator[T]:
+    for made in batches:
+        batch: T | ArrcocError = shared.unpack(made) if shared and isinstance(made, Packed) else made  # type: ignore[assignment]
         if isinstance(batch, ArrcocError):
             del batches  # the error's traceback holds this frame, which must not hold the loader's processes
             raise batch
         yield batch
 
 
+Pass = tuple[int | None, list[tuple[int, int]]]
+"""The shared buffer that a batch goes to, and (epoch, index) of its samples."""
+
+
 @dataclass(frozen=True)
-class _Keyed:
-    """Samples by (epoch, index), as the loader asks for them.
+class _Asked:
+    """What the loader asks for. Whichever process a batch falls to, it finds there a buffer that is free."""
+
+    forwards: Forwards
+    shared: SharedBuffers | None
+
+    def __iter__(self) -> Iterator[Pass]:
+        for keys in self.forwards:
+            yield self.shared.take() if self.shared else None, keys
+
+    def __len__(self) -> int:
+        return len(self.forwards)
+
+
+@dataclass(frozen=True)
+class _Passes(Generic[T]):
+    """A batch of samples, or the first error among them, in the buffer that was asked for.
 
     An error is handed on as a value: the loader would make one text of it and its traceback in a worker.
     """
 
     samples: Samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, key: tuple[int, int]) -> Sample | ArrcocError:
-        epoch, index = key
-        try:
-            return self.samples.get(index, draw=epoch)
-        except ArrcocError as error:
-            return error
-
-
-@dataclass(frozen=True)
-class _Whole(Generic[T]):
-    """A batch of samples, or the first error among them."""
-
     collate: Callable[[Sequence[Sample]], T]
+    shared: SharedBuffers | None
 
-    def __call__(self, samples: Sequence[Sample | ArrcocError]) -> T | ArrcocError:
-        whole = []
-        for sample in samples:
-            if isinstance(sample, ArrcocError):
-                return sample
-            whole.append(sample)
-        return self.collate(whole)
+    def __getitem__(self, wanted: Pass) -> T | ArrcocError | Packed:
+        buffer, keys = wanted
+        try:
+            made = self.collate([self.samples.get(index, draw=epoch) for epoch, index in keys])
+        except ArrcocError as error:
+            made = error
+        return made if self.shared is None or buffer is None else self.shared.pack(made, buffer)
+
+
+def _as_it_is(made: T) -> T:
+    return made
+
+
+def _begin_worker(worker: int) -> None:
+    ignore_in_worker(worker)
+    gc.freeze()  # what the trainer has made: to look through it would copy its pages
+    keep_freed_memory()

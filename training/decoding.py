@@ -27,7 +27,7 @@ def read_picture(held: Any, named: str, folder: Path | None = None) -> tuple[Ima
     DataError for a file that is not there, that is no picture, or that ends too early.
     """
     if isinstance(held, Image.Image):
-        return held.convert("RGB"), _number(held.tobytes())
+        return _rgb(held), _number(held.tobytes())
     encoded, where = _encoded(held, named, folder)
     try:
         picture = Image.open(io.BytesIO(encoded))
@@ -36,7 +36,11 @@ def read_picture(held: Any, named: str, folder: Path | None = None) -> tuple[Ima
         raise DataError(f"the picture of {named}{where} cannot be decoded: {error}", remedy=_REMEDY) from error
     if picture.getexif().get(_ORIENTATION) is not None:
         picture = ImageOps.exif_transpose(picture)
-    return picture.convert("RGB"), _number(encoded)
+    return _rgb(picture), _number(encoded)
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # which would copy one that is
 
 
 def _encoded(held: Any, named: str, folder: Path | None) -> tuple[bytes, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,12 +61,13 @@ def resized(picture: NDArray[np.uint8] | Image.Image, height: int, width: int) -
     return np.asarray(picture, dtype=np.uint8)
 
 
-def cut(tokenizer: PreTrainedTokenizerBase, text: str, most: int) -> tuple[str, int]:
-    """The beginning of `text` that makes at most `most` tokens, and how many these are."""
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    if len(offsets) <= most:
-        return text, len(offsets)
-    return text[: offsets[most - 1][1]], most
+def cut(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], most: Sequence[int]) -> list[tuple[str, int]]:
+    """Of each text the beginning that makes at most so many tokens, and how many these are."""
+    found = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return [
+        (text, len(offsets)) if len(offsets) <= limit else (text[: offsets[limit - 1][1]], limit)
+        for text, offsets, limit in zip(texts, found, most, strict=True)
+    ]
 
 
 def asked(prompt: str, question: str) -> str:

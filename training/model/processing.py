@@ -44,7 +44,8 @@ class Processor:
 
     def question(self, base: Base, question: str) -> str:
         """Cut at its end where it is longer than in training, one token being left for the answer; in its prompt."""
-        return asked(self.prompt, cut(base.tokenizer, question, self.max_seq_length - 1)[0])
+        ((short, _),) = cut(base.tokenizer, [question], [self.max_seq_length - 1])
+        return asked(self.prompt, short)
 
     def save(self, folder: Path, base: Base) -> None:
         held = {
