@@ -8,11 +8,14 @@ weights (speed does not ask what they hold; the vocabulary is cut, since logits 
 - end to end: vision encoder, selector, language model, forward. The encoder is not reduced, and so is shown beside it.
 
 The bars: of the share of the language model's time that the FLOP count says is saved, at least 85 % is; the selector
-takes at most 3 % of the language model's time at K = N, scaled to all 28 layers. Runs are interleaved and the smallest
-of each kind counts. On the processor one thread computes and its own time is taken, so that a busy machine is measured
-as a quiet one; on a GPU the shape has all of its layers, and the most memory is shown.
+takes at most 3 % of the language model's time at K = N, scaled to all 28 layers. In each round every kind runs once,
+in the other order than in the round before; times are compared within their round, and the median over the rounds
+counts. So a machine that gets slower or faster meanwhile does so for both sides of a comparison. K = N/2 needs that
+most: a time that is 10 % too long takes 10 % from the share saved there, but 3 % at N/4 and 1 % at N/8, for it is
+weighed by what is left over what is saved. On the processor one thread computes and its own time is taken; on a GPU the
+shape has all of its layers, and the most memory is shown.
 
-    python benchmarks/step.py [--reduced] [--layers 2] [--repeats 7]
+    python benchmarks/step.py [--reduced] [--layers 2] [--rounds 9]
 """
 
 from __future__ import annotations
@@ -125,8 +128,11 @@ def like_2b(layers: int, pixels: int, device: torch.device) -> Shape:
     return Shape(f"2B, {layers} of {LAYERS} layers", model, build(), (pixels, pixels), 1, LAYERS, f"{QUESTION} " * 12)
 
 
-def measure(shape: Shape, repeats: int) -> dict[str, dict[str, float]]:
-    """Seconds by what was done and with how many tokens ("base", "K=N", "K=N/2", …)."""
+Times = dict[str, dict[str, np.ndarray]]
+"""Seconds in each round, by what was done and with how many tokens ("base", "K=N", "K=N/2", …)."""
+
+
+def measure(shape: Shape, rounds: int) -> Times:
     model, device = shape.model, shape.model.base.device
     draw = np.random.default_rng(0)
     pictures = [draw.integers(0, 256, (*shape.size, 3), dtype=np.uint8) for _ in range(shape.batch)]
@@ -193,12 +199,14 @@ def measure(shape: Shape, repeats: int) -> dict[str, dict[str, float]]:
         todo["end to end", name] = lambda keep=keep: answer(keep)
     for act in todo.values():
         act()  # warm up
-    best: dict[str, dict[str, float]] = {}
-    for _ in range(repeats):
-        for (what, which), act in todo.items():
-            seconds = best.setdefault(what, {})
-            seconds[which] = min(seconds.get(which, float("inf")), _seconds(act, device))
-    return best
+    taken: dict[tuple[str, str], list[float]] = {key: [] for key in todo}
+    for number in range(rounds):
+        for key, act in reversed(todo.items()) if number % 2 else todo.items():
+            taken[key].append(_seconds(act, device))
+    times: Times = {}
+    for (what, which), seconds in taken.items():
+        times.setdefault(what, {})[which] = np.array(seconds)
+    return times
 
 
 def _seconds(act: Callable[[], None], device: torch.device) -> float:
@@ -213,31 +221,31 @@ def _seconds(act: Callable[[], None], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def report(shape: Shape, times: dict[str, dict[str, float]]) -> tuple[dict[str, float], dict[str, object]]:
+def report(shape: Shape, times: Times) -> tuple[dict[str, float], dict[str, object]]:
     """Print the table; the two ratios that have bars, and the numbers behind them."""
     config = shape.model.base.model.config
     rows, columns = (side // _token_side(shape) for side in shape.size)
     count = rows * columns
     text = shape.model.ask([shape.question], ["red"], [((rows, columns),)]).input_ids.shape[1] - count
     flops = {name: language_model_flops(config, kept, text) for name, kept in _budgets(count).items()}
-    own, base = times["train"], times["train"]["base"]
+    own, whole = times["train"], times["end to end"]
     lines, shares, missed = [], {}, 0.0
     for name, operations in {"base": flops["K=N"], **flops}.items():
-        promised, saved = 1 - operations / flops["K=N"], 1 - own[name] / base
+        promised, saved = 1 - operations / flops["K=N"], 1 - _ratio(own[name], own["base"])
         if promised:
             shares[name] = saved / promised
             missed = max(missed, 1 - shares[name])
         lines.append(
             [
                 name,
-                *(f"{times[what][name] * 1e3:.1f}" for what in ("train", "generate", "end to end")),
-                f"{base / own[name]:.2f}x",
+                *(f"{np.median(times[what][name]) * 1e3:.1f}" for what in ("train", "generate", "end to end")),
+                f"{_ratio(own['base'], own[name]):.2f}x",
                 f"{flops['K=N'] / operations:.2f}x",
-                f"{times['end to end']['base'] / times['end to end'][name]:.2f}x",
+                f"{_ratio(whole['base'], whole[name]):.2f}x",
                 f"{shares[name]:.0%}" if promised else "",
             ]
         )
-    print(f"\n{shape.name}: N = {count}, {text} of text, {shape.batch} questions; milliseconds, least of all runs")
+    print(f"\n{shape.name}: N = {count}, {text} of text, {shape.batch} questions; milliseconds, medians of the rounds")
     headers = (
         "",
         "forward+backward",
@@ -249,10 +257,15 @@ def report(shape: Shape, times: dict[str, dict[str, float]]) -> tuple[dict[str, 
         "saved",
     )
     table(headers, lines)
-    whole = own["K=N"] * shape.layers / config.text_config.num_hidden_layers
-    selector = times["selector"]["K=N"] / whole
-    print(f"selector {times['selector']['K=N'] * 1e3:.1f} ms: {selector:.2%} of all {shape.layers} layers at K = N")
-    return {"saving_missed": missed, "selector_share": selector}, {"saved_of_promised": shares}
+    share = _ratio(times["selector"]["K=N"], own["K=N"]) * config.text_config.num_hidden_layers / shape.layers
+    milliseconds = np.median(times["selector"]["K=N"]) * 1e3
+    print(f"selector {milliseconds:.1f} ms: {share:.2%} of all {shape.layers} layers at K = N")
+    return {"saving_missed": missed, "selector_share": share}, {"saved_of_promised": shares}
+
+
+def _ratio(one: np.ndarray, other: np.ndarray) -> float:
+    """Of times that were taken beside each other."""
+    return float(np.median(one / other))
 
 
 def _budgets(count: int) -> dict[str, int]:
@@ -266,22 +279,22 @@ def _token_side(shape: Shape) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reduced", action="store_true", help="smaller pictures, one layer, one run of each")
+    parser.add_argument("--reduced", action="store_true", help="smaller pictures, one layer, one round")
     parser.add_argument("--layers", type=int, default=2, help="layers of the language model and the vision encoder")
-    parser.add_argument("--repeats", type=int, default=7, help="runs of each kind")
+    parser.add_argument("--rounds", type=int, default=9, help="runs of each kind")
     given = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         torch.set_num_threads(1)
     layers = LAYERS if device.type == "cuda" else given.layers
-    repeats = given.repeats
+    rounds = given.rounds
     pixels = 1024
     if given.reduced:
-        layers, repeats, pixels = 1, 1, 256
+        layers, rounds, pixels = 1, 1, 256
     small = tiny(4 if given.reduced else 32)
-    report(small, measure(small, repeats))
+    report(small, measure(small, rounds))
     large = like_2b(layers, pixels, device)
-    times = measure(large, repeats)
+    times = measure(large, rounds)
     ratios, more = report(large, times)
     if device.type == "cuda":
         print(f"most memory: {torch.cuda.max_memory_allocated(device) / 1e9:.2f} GB")
