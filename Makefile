@@ -8,7 +8,7 @@ run:
 	@$(PYTHON) scripts/run.py
 
 test: .setup-test check
-	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q --numprocesses 2 --dist loadfile
+	@QT_QPA_PLATFORM=offscreen $(VENV)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Every line under "Shows" at full size; the figures go to acceptance.json.
 acceptance: .setup-test

@@ -36,6 +36,13 @@ def test_lock_pins_versions_without_addresses() -> None:
     assert "//" not in "\n".join(lines)
 
 
+def test_the_folders_of_long_files_come_first(request: pytest.FixtureRequest) -> None:
+    folders = [ROOT / "tests" / name for name in ("acceptance", "training")]
+    assert all(any(folder.glob("test_*.py")) for folder in folders)
+    places = [folders.index(item.path.parent) if item.path.parent in folders else 2 for item in request.session.items]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_rooms_keep_to_their_imports(package: str) -> None:
     found = []
