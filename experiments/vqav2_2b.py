@@ -6,7 +6,9 @@ Pictures of MS COCO have about 640 x 480 px, which are 300 tokens; `min_pixels` 
 The rows are streamed: the whole set is some 80 GB. What is printed is the official VQA accuracy (`eval/vqa_accuracy`)
 beside the exact matches, with all tokens, random ones, an even grid and the base's own attention as lines to read it
 against. `arrcoc plan vqav2_2b` shows the price before anything is paid for (`arrcoc --sandbox plan vqav2_2b` without an
-account); more `regions` find spot capacity sooner, and `arrcoc setup` asks for quota in each of them.
+account). The tag "example" keeps `arrcoc setup` from asking Google for A100s that you may never use:
+`arrcoc infra --request A100=1@us-central1` does, or take the tag away. More `regions` find spot capacity sooner, and
+each needs its quota.
 
 `vqav2_rivals` and `vqav2_8b_rivals` train the same selector in our way and in those of its published rivals;
 `arrcoc compare` then sets them beside each other and the rules, at equal budgets.
@@ -54,7 +56,7 @@ vqav2_2b = Experiment(
     checkpoints=Checkpoints(save_every_n_steps=50, save_total_limit=3),
     logging=Logging(every_n_steps=5),
     compute=Vertex(gpu="A100", spot=True, regions=("us-central1",), max_cost_usd=60),
-    tags=("vqav2", "2b"),
+    tags=("vqav2", "2b", "example"),
     notes="200 of about 825 visual tokens on VQAv2; 2,048 held-out questions, official VQA accuracy.",
 )
 
@@ -63,7 +65,7 @@ vqav2_8b = vqav2_2b.but(
     model=vqav2_2b.model.but(base="Qwen/Qwen3-VL-8B-Instruct"),
     train=vqav2_2b.train.but(batch_size=8, gradient_accumulation_steps=8),
     compute=Vertex(gpu="A100-80GB", spot=True, regions=("us-central1",), max_cost_usd=250),
-    tags=("vqav2", "8b"),
+    tags=("vqav2", "8b", "example"),
     notes="As vqav2_2b, with the 8B base on a GPU with 80 GB.",
 )
 

@@ -2,12 +2,15 @@
 
 Vertex AI counts GPUs and vCPUs apart, spot and flex-start apart from on demand; a job needs both. What is needed is
 the largest single run: runs that wait for each other share it.
+
+An experiment that is tagged `EXAMPLE` is there to be looked at. What only such ones need is listed, and asked for by
+name alone (`arrcoc infra --request`): quota is requested from people, who want to know what for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from arrcoc_core.catalog import Provisioning
     from arrcoc_core.resolved import ResolvedExperiment
     from arrcoc_core.settings import Settings
+
+
+EXAMPLE = "example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class GpuNeed:
     amounts: tuple[Amount, ...]
     experiments: tuple[str, ...]
     """Names of those that ask for it."""
+    example: bool = False
+    """Whether only examples ask for it."""
 
 
 def gpu_needs(root: Path | None, settings: Settings) -> tuple[GpuNeed, ...]:
@@ -71,7 +79,15 @@ def resolved_experiments(root: Path | None, settings: Settings) -> list[Resolved
 
 
 def needs_of(experiments: Iterable[ResolvedExperiment], home: str) -> tuple[GpuNeed, ...]:
-    """One row for each GPU and region, in the order in which the experiments name them."""
+    """One row for each GPU and region, in the order in which experiments name them; what only examples need last."""
+    everything = list(experiments)
+    own = _rows([one for one in everything if EXAMPLE not in one.experiment.tags], home)
+    there = {(need.gpu, need.region) for need in own}
+    more = [need for need in _rows(everything, home) if (need.gpu, need.region) not in there]
+    return (*own, *(replace(need, example=True) for need in more))
+
+
+def _rows(experiments: Iterable[ResolvedExperiment], home: str) -> tuple[GpuNeed, ...]:
     amounts: dict[tuple[str, str], dict[str, Amount]] = {}
     names: dict[tuple[str, str], dict[str, None]] = {}
     for resolved in experiments:

@@ -101,7 +101,7 @@ class GpuQuota:
         return Status("note", detail, self._not_asked(world))
 
     def _may_ask(self, world: World, request: QuotaRequest | None, amount: Amount) -> bool:
-        if not (world.request_quota or self.insist):
+        if not (self.insist or (world.request_quota and not self.need.example)):
             return False
         if request is None:
             return True

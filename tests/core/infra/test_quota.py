@@ -48,6 +48,20 @@ def test_what_experiments_need_per_gpu_and_region(tmp_path: Path) -> None:
     }
 
 
+def test_what_only_examples_need_is_listed_and_not_asked_for(world: World, sandbox: Sandbox, set_up: SetUp) -> None:
+    settings = load_settings(Path("/"), {})
+    mine = Experiment(name="mine", compute=Vertex(gpu="L4", regions=("us-central1",)))
+    shown = Experiment(name="shown", compute=Vertex(gpu="A100", regions=("us-central1",)), tags=("example",))
+    own, example = needs_of([resolve(each, settings) for each in (shown, mine)], "us-central1")
+    assert (own.gpu, own.example, example.gpu, example.example) == ("L4", False, "A100", True)
+    assert {amount.value for amount in own.amounts if amount.gpu == "CPU"} == {8}  # not the 12 of the A100
+    outcome = set_up(world, needs=(example,))
+    row = {event.resource: event for event in outcome.events}["quota-a100-us-central1"]
+    assert outcome.ok and row.state == "skipped" and row.error is not None
+    assert "arrcoc infra --request A100=1@us-central1" in row.error.to_text()
+    assert "CreateQuotaPreference" not in str(sandbox.changes())
+
+
 def test_broken_experiments_need_nothing(project: Path) -> None:
     (project / "experiments" / "vqav2_2b.py").unlink()
     (project / "experiments" / "broken.py").write_text("this is not Python", encoding="utf-8")
