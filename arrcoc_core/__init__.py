@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from arrcoc_core.api import reconcile as reconcile
     from arrcoc_core.api import runs as runs
     from arrcoc_core.api import sweeps as sweeps
+    from arrcoc_core.comparing import Compared as Compared
+    from arrcoc_core.comparing import compare as compare
     from arrcoc_core.compute import Local as Local
     from arrcoc_core.compute import Vertex as Vertex
     from arrcoc_core.compute import WandbLaunch as WandbLaunch
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": ("Attempt Progress Run SweepRun adopt get_run get_sweep launch launch_sweep plan reconcile runs sweeps"),
     "compute": "Local Vertex WandbLaunch",
+    "comparing": "Compared compare",
     "discovery": "Discovery discover",
     "errors": (
         "ArrcocError CheckpointError ConfigError DeviceError DuplicateExperimentError ExperimentError MetricsError "

@@ -33,12 +33,14 @@ from training.comparison import TEACHER, Comparison, Line
 from training.data import Sample, Samples, open_samples
 from training.devices import World, choose_device
 from training.model.budget import Budget
+from training.model.prompts import Asked
 from training.model.registry import token_side
 from training.model.selector import allocate
 from training.passes import Passes
 from training.selectors import RULES, View
 from training.selectors.searching import search
 from training.trained import Trained, load_trained
+from training.vqa_accuracy import vqa_accuracy
 
 CHUNK = 64  # questions per pass
 BUDGETS = "1/2,1/4,1/8,1/16"
@@ -132,11 +134,11 @@ def compare(
             by_seed.append([])
         by_seed[seed].append(answers.cpu())
 
-    for number, (asked_for, view) in enumerate(_views(passes, samples, collate, chunk)):
+    for number, (asked_for, view, free) in enumerate(_views(passes, samples, collate, chunk)):
         present = view.seen.present
         sizes.update(present.sum(1).tolist())
         kinds += [sample.question_type for sample in asked_for]
-        full.append(view.read(present).right.cpu())
+        full.append(_judged(view, asked_for, free, present).cpu())
         counts = {keep: budget.counts(present.float(), present, view.questions) for keep, budget in allowed.items()}
         own: dict[str, list[Tensor]] = {
             one.name: [model.scores(view.seen, view.asked, selector) for selector in one.selectors] for one in trained
@@ -148,12 +150,13 @@ def compare(
         for name, by_seed in own.items():
             for keep, count in counts.items():
                 for seed, scores in enumerate(by_seed):
-                    note(name, keep, seed, view.read(allocate(scores, count, present)).right)
+                    kept = allocate(scores, count, present)
+                    note(name, keep, seed, _judged(view, asked_for, free, kept))
         if tries:
             starts = [scores for by_seed in own.values() for scores in by_seed]
             for keep, count in counts.items():
-                _, found = search(_drawn(view, number, 0), starts, count, tries)
-                note(BEST, keep, 0, found)
+                kept, found = search(_drawn(view, number, 0), starts, count, tries)
+                note(BEST, keep, 0, _judged(view, asked_for, free, kept) if free else found)
         progress(len(kinds) / len(samples))
     runs = {one.name: one.runs for one in trained}
     lines = [
@@ -197,14 +200,39 @@ def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
     return dict(sorted(found.items(), reverse=True))
 
 
-def _views(passes: Passes, samples: Samples, collate: Collate, size: int) -> Iterator[tuple[list[Sample], View]]:
+def _judged(view: View, samples: Sequence[Sample], free: Asked | None, kept: Tensor) -> Tensor:
+    """How right the answers from the tokens `kept` are: bool [B], whether exactly the right one is the most likely.
+
+    Where several people answered, float32 [B] instead: the VQA accuracy of what the base answers in its own words to
+    `free`, the questions alone. What only one answered counts as before, 0 or 1.
+    """
+    if free is None:
+        return view.read(kept).right
+    values = [
+        vqa_accuracy(text, sample.answers) if sample.answers else -1.0
+        for text, sample in zip(view.passes.generate(view.seen, free, kept), samples, strict=True)
+    ]
+    judged = torch.tensor(values)
+    return (
+        judged
+        if all(sample.answers for sample in samples)
+        else torch.where(judged < 0, view.read(kept).right.cpu().float(), judged)
+    )
+
+
+def _views(
+    passes: Passes, samples: Samples, collate: Collate, size: int
+) -> Iterator[tuple[list[Sample], View, Asked | None]]:
+    """Questions, the view of them, and where several people answered any of them, the prompts without an answer."""
     own = replace(collate, prompt="{question}")
     for first in range(0, len(samples), size):
         chunk = [samples.get(index) for index in range(first, min(first + size, len(samples)))]
-        seen, asked = passes.see(collate(chunk))
+        batch = collate(chunk)
+        seen, asked = passes.see(batch)
+        free = passes.model.ask(batch.questions, None, seen.grids) if any(batch.people) else None
         regions = _regions(chunk, seen.grids, seen.count)
         regions = None if regions is None else regions.to(seen.present.device)
-        yield chunk, View(passes, seen, asked, tuple(own(chunk).questions), torch.Generator(), regions)
+        yield chunk, View(passes, seen, asked, tuple(own(chunk).questions), torch.Generator(), regions), free
 
 
 def _regions(samples: Sequence[Sample], grids: Sequence[Sequence[tuple[int, int]]], total: int) -> Tensor | None:

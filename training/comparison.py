@@ -22,7 +22,7 @@ TEACHER = "teacher"
 
 @dataclass(frozen=True)
 class Line:
-    """One selector. right: K -> bool [seeds, questions]; trained: by which run each seed was, () for a rule."""
+    """One selector. right: K -> [seeds, questions], see `Right`; runs: by which run each seed was, () for a rule."""
 
     name: str
     right: Mapping[int, Right]
@@ -33,7 +33,7 @@ class Line:
 class Comparison:
     """Selectors on the same held-out questions.
 
-    total: N, where pictures differ the most there may be; full: bool [1, questions], right with all N; kinds: of each
+    total: N, where pictures differ the most there may be; full: [1, questions], right with all N; kinds: of each
     question; budgets: K of `total`, falling; names: where pictures differ, how each budget was given, by K.
     """
 
@@ -70,6 +70,11 @@ class Comparison:
         return f"{self.names[keep]} of each" if keep in self.names else f"{keep} of {self.total}"
 
     @property
+    def measure(self) -> str:
+        """What an answer was judged by."""
+        return "accuracy" if self.full.dtype == np.bool_ else "VQA accuracy"
+
+    @property
     def whole(self) -> str:
         """ "all 64 tokens"."""
         return f"all tokens, at most {self.total}" if self.names else f"all {self.total} tokens"
@@ -83,8 +88,8 @@ class Comparison:
             for line in self.lines
         ]
         parts = [
-            f"{self.base} on {self.dataset}: {self.questions:,} held-out questions, accuracy in % (± deviation over "
-            f"seeds); with {self.whole} {100 * self.full.mean():.1f}.",
+            f"{self.base} on {self.dataset}: {self.questions:,} held-out questions, {self.measure} in % (± deviation "
+            f"over seeds); with {self.whole} {100 * self.full.mean():.1f}.",
             _markdown(["selector", "seeds", *heads], rows),
         ]
         if len(set(self.kinds)) > 1:
@@ -110,6 +115,7 @@ class Comparison:
             "dataset": self.dataset,
             "questions": self.questions,
             "total": self.total,
+            "measure": self.measure,
             "full": float(self.full.mean()),
             "accuracy": {
                 line.name: {
@@ -145,9 +151,11 @@ class Comparison:
             if other is not line
         ]
         heads = [self.head(keep) for keep in self.budgets]
+        several = len(next(iter(line.right.values()))) > 1
+        over = "and seeds" if several else "alone; how far another training would differ is left out"
         return (
             f"**{line.name}** less each other, in points, with the 95 % interval of a paired bootstrap over questions "
-            "and seeds:\n\n" + _markdown(["less", *heads], rows)
+            f"{over}:\n\n" + _markdown(["less", *heads], rows)
         )
 
 

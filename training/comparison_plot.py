@@ -32,7 +32,8 @@ def draw(comparison: Comparison) -> bytes:
     def height(value: float) -> float:
         return bottom - (bottom - _TOP) * value
 
-    title = f"Right answers of {comparison.questions:,} held-out questions, by visual tokens kept"
+    title = f"{comparison.measure} on {comparison.questions:,} held-out questions, by visual tokens kept"
+    title = title[0].upper() + title[1:]
     pen.text((_LEFT, 28), title, _TEXT, font(30))
     for tenth in range(0, 11, 2):
         y = height(tenth / 10)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 RESAMPLES = 10_000
 _PARTS = 500  # resamples at a time, to bound the memory
 
-Right = NDArray[np.bool_]
-"""Which answers were right: bool [seeds, questions]."""
+Right = NDArray[np.bool_] | NDArray[np.float32]
+"""Which answers were right: bool [seeds, questions]; or how right they were, 0..1, float32."""
 
 
 @dataclass(frozen=True)

@@ -7,37 +7,19 @@ process of its own; table, plot and figures are left beside the first run. Exit 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
-import sys
 from pathlib import Path
 
-from arrcoc_core.errors import UnknownRunError
+from arrcoc_core.comparing import command_of, directories_of
+
+OPTIONS = ("budgets", "samples", "seeds", "rules", "search", "device")
 
 
 def compare(arguments: argparse.Namespace) -> int:
     from arrcoc_core.settings import find_root
 
-    command = [sys.executable, "-m", "training.compare", *map(str, _directories(arguments.runs))]
-    for name in ("budgets", "samples", "seeds", "rules", "search", "out"):
-        value = getattr(arguments, name)
-        if value is not None:
-            command += [f"--{name}", str(Path(value).resolve()) if name == "out" else str(value)]
-    return subprocess.run(command, cwd=find_root(), env=dict(os.environ), check=False).returncode
-
-
-def _directories(names: list[str]) -> list[Path]:
-    """Of runs that have a result; a sweep's name stands for all runs of its newest launch."""
-    from arrcoc_core.api import get_run, get_sweep
-
-    found: list[Path] = []
-    for name in names:
-        try:
-            runs = [get_run(name)]
-        except UnknownRunError as error:
-            try:
-                runs = list(get_sweep(name).runs)
-            except UnknownRunError:
-                raise error from None
-        found += [run.directory for run in runs]
-    return list(dict.fromkeys(found))
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    command = command_of(
+        directories_of(arguments.runs), {**options, "out": Path(arguments.out) if arguments.out else None}
+    )
+    return subprocess.run(command, cwd=find_root(), check=False).returncode

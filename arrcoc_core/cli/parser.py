@@ -35,6 +35,7 @@ COMMANDS = {
     "sync": "sync:sync",
     "diff": "diff:diff",
     "compare": "compare:compare",
+    "explain": "explain:explain",
     "costs": "costs:costs",
     "setup": "setup:setup",
     "accounts": "accounts:accounts",
@@ -204,7 +205,15 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=_positive, metavar="N", help="draws of the rules that draw: default 3")
     command.add_argument("--rules", metavar="R,R", help="only these rules, such as random,uniform,teacher")
     command.add_argument("--search", type=int, metavar="N", help="passes a question for the best subset; 0: none")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: a GPU, if there is one")
     command.add_argument("--out", metavar="DIR", help="where table, plot and figures go: default beside the first run")
+
+    command = add("explain", "answer a question about a picture, and show why those tokens were read")
+    _run_argument(command, extra="; or a selector's folder, or owner/name on the Hub")
+    command.add_argument("pictures", metavar="PICTURE", nargs="+", help="PNG or JPEG; several if it is about them all")
+    command.add_argument("question", metavar="QUESTION")
+    command.add_argument("--keep", type=_positive, metavar="K", help="visual tokens to read; default: as in training")
+    command.add_argument("--out", metavar="FILE", default="explained.png", help="the figure (default: %(default)s)")
 
     command = add("costs", "print what each machine of Vertex AI costs an hour, with the date of the prices")
     command.add_argument("--gpu", default=None, metavar="GPU", help="only machines with this GPU, such as L4")

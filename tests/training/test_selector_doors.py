@@ -1,0 +1,55 @@
+"""`arrcoc compare`, `compare()` and `arrcoc explain` hand on what they are given, and read what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from result_maker import make_result
+
+from arrcoc_core.cli.explain import command_of as explaining
+from arrcoc_core.cli.parser import build_parser
+from arrcoc_core.comparing import command_of, directories_of, read_comparison
+from arrcoc_core.errors import UnknownRunError
+from training import compare, explain
+from training.tiny.synthetic import picture
+
+
+def make_project(folder: Path) -> None:
+    (folder / "experiments").mkdir()
+    (folder / "pyproject.toml").touch()
+
+
+def test_a_script_reads_the_figures_that_the_comparison_left(tmp_path: Path) -> None:
+    run = make_result(tmp_path)
+    options = {"budgets": "1/8,4", "samples": 8, "rules": "uniform", "search": 0, "device": "cpu", "seeds": None}
+    command = command_of([run], options)
+    assert compare.main(command[3:]) == 0
+    found = read_comparison(run / "compare")
+    assert (found.base, found.questions, found.total, found.measure) == ("tiny", 8, 64, "accuracy")
+    assert set(found.accuracy) == {"small", "uniform"} and set(found.accuracy["small"]) == {"8", "4"}
+    gain = found.differences["small"]["uniform"]["4"]
+    assert gain.mean == pytest.approx(found.accuracy["small"]["4"].mean - found.accuracy["uniform"]["4"].mean)
+    assert gain.low <= gain.mean <= gain.high
+    assert "alone; how far another training" in found.table and found.folder == run / "compare"
+
+
+def test_a_run_that_is_none_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    with pytest.raises(UnknownRunError, match="there are no runs in this project yet"):
+        directories_of(["nothing-like-it"], tmp_path)
+
+
+def test_explain_takes_a_selectors_folder_and_pictures_from_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_result(tmp_path)
+    Image.fromarray(picture("validation", 0, 0).pixels).save(tmp_path / "one.png")
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["explain", run.name, "one.png", "which colour is the circle", "--keep", "5"]
+    command = explaining(build_parser().parse_args(words))
+    monkeypatch.chdir("/")
+    assert explain.main(command[3:]) == 0
+    assert "read 5 of 64 tokens" in capsys.readouterr().out and (tmp_path / "explained.png").is_file()
