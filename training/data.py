@@ -70,10 +70,13 @@ def pin(dataset: str) -> str:
         ) from error
 
 
-def open_samples(data: Data, dataset: str, count_val: int, token_side: int = 1) -> tuple[Samples, Samples]:
+def open_samples(
+    data: Data, dataset: str, count_val: int, token_side: int = 1, least: int = 0
+) -> tuple[Samples, Samples]:
     """Training and validation set. `dataset` is the pinned name; `count_val` the most questions to validate on.
 
     `token_side`: pixels a side of one visual token of the base, which both sides of a picture are multiples of.
+    `least`: visual tokens that a question has to have; a picture too small for that is a bad one.
     Raises ConfigError when the set, a split or a column is not there.
     """
     if data.split_train == data.split_val:
@@ -89,13 +92,13 @@ def open_samples(data: Data, dataset: str, count_val: int, token_side: int = 1) 
             Synthetic(data.split_val, count_val, sizing, together=1, hard=dataset == HARD),
         )
     train, validation = (
-        _open(data, dataset, split, count, sizing)
+        _open(data, dataset, split, count, sizing, least)
         for split, count in ((data.split_train, data.max_train_samples), (data.split_val, count_val))
     )
     return train, validation
 
 
-def _open(data: Data, dataset: str, split: Split, count: int, sizing: Sizing) -> RowSamples:
+def _open(data: Data, dataset: str, split: Split, count: int, sizing: Sizing, least: int) -> RowSamples:
     rows = open_files(dataset, split, count)
     if rows is None:
         rows = (StreamedRows if data.streaming else HubRows)(dataset, split, count)
@@ -104,7 +107,7 @@ def _open(data: Data, dataset: str, split: Split, count: int, sizing: Sizing) ->
             f"data.streaming is for data sets of the Hub, and {dataset} is on this machine",
             remedy="Set data.streaming=False: its pictures are read one by one as they are needed anyway.",
         )
-    return RowSamples(rows, sizing, data.bad_pictures)
+    return RowSamples(rows, sizing, data.bad_pictures, least)
 
 
 class Synthetic:

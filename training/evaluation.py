@@ -135,11 +135,6 @@ class Evaluator:
             means |= lines
         return {**means, **sizes.means(self.world), **self.references}, pictures
 
-    @torch.no_grad()
-    def tokens_per_picture(self) -> int:
-        """N, as the base makes them of the first picture."""
-        return self.passes.model.look(self.samples.get(0).pictures).count
-
     def _chunk(self, number: int) -> _Chunk:
         """Chunk `number` after the frozen part of its way: kept for the next evaluation while there is room."""
         if _by_all(number in self._chunks, self.world):

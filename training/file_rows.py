@@ -162,17 +162,24 @@ def _annotated(questions: Path, annotations: Path, count: int) -> list[_Annotate
                 f"question {number} of {questions} has no annotation in {annotations}",
                 remedy="Take both files from the same release.",
             )
-        rows.append(
-            _Annotated(
-                asked["question"],
-                number,
-                asked["image_id"],
-                intern(held["multiple_choice_answer"]),
-                tuple(intern(said["answer"]) for said in held["answers"]),
-                intern(held["question_type"]),
-                intern(held["answer_type"]),
+        try:
+            rows.append(
+                _Annotated(
+                    asked["question"],
+                    number,
+                    asked["image_id"],
+                    intern(held["multiple_choice_answer"]),
+                    tuple(intern(said["answer"]) for said in held["answers"]),
+                    intern(held["question_type"]),
+                    intern(held["answer_type"]),
+                )
             )
-        )
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"question {number} is not as VQAv2 writes it in {questions} or {annotations}: "
+                f"{type(error).__name__}: {error}",
+                remedy="Take both files as its authors give them out.",
+            ) from error
     return rows
 
 

@@ -31,6 +31,18 @@ class Sizing:
     min_pixels: int = 0
     token_side: int = 1
 
+    @property
+    def most_tokens(self) -> int:
+        """Visual tokens of the largest picture that this makes."""
+        if self.resize == "square":
+            return (self.image_size // self.token_side) ** 2
+        return self.image_size**2 // self.token_side**2
+
+    def tokens(self, picture: NDArray[np.uint8]) -> int:
+        """Visual tokens of a picture that was scaled."""
+        height, width = picture.shape[:2]
+        return (height // self.token_side) * (width // self.token_side)
+
     def __call__(self, picture: NDArray[np.uint8] | Image.Image, named: str = "a question") -> NDArray[np.uint8]:
         """uint8 [H, W, 3] of an RGB picture. DataError where one side is over 200 times the other."""
         height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]

@@ -41,7 +41,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from arrcoc_core.encoding import encode
-from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, DataError, RunError, render
+from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
 from arrcoc_core.resolved import TINY
 from arrcoc_core.stored import load_experiment
 from training.checkpoints import Checkpoint, latest
@@ -220,7 +220,10 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.shaping import Sizing
 
     dataset = saved.state["dataset"] if saved else agreed(lambda: pin(data.dataset), world)
-    samples, held_out = open_samples(data, dataset, experiment.evaluation.samples, token_side(name))
+    budget = Budget.of(experiment.tokens)
+    samples, held_out = open_samples(
+        data, dataset, experiment.evaluation.samples, token_side(name), budget.least(training.budgets)
+    )
     per_step = training.batch_size * training.gradient_accumulation_steps
     if per_step % world.size:
         raise ConfigError(
@@ -236,20 +239,12 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     )
     objective = find_objective(training.objective, training.first_share)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, training.warmup_ratio))
-    budget = Budget.of(experiment.tokens)
     passes = Passes(model, training.bf16)
     evaluator = Evaluator(passes, held_out, collate, budget, experiment.evaluation.pictures, world)
     if name not in TINY:  # what fits in training is to fit here, too
         evaluator.chunk = min(evaluator.chunk, training.batch_size)
-    keep, all_tokens = experiment.tokens.keep, evaluator.tokens_per_picture()
-    if keep > all_tokens and not budget.share:
-        raise ConfigError(
-            f"tokens.keep = {keep} is more than the {all_tokens} visual tokens that {name} makes of a picture of "
-            f"{data.image_size} px",
-            remedy="Keep fewer tokens or raise data.image_size.",
-        )
     sizing = Sizing(data.resize, data.image_size, data.min_pixels, token_side(name))
-    model.processor = Processor(sizing, all_tokens, data.max_seq_length, budget, data.prompt)
+    model.processor = Processor(sizing, sizing.most_tokens, data.max_seq_length, budget, data.prompt)
     results = Results(run_id, resolved, model, saved, total_steps=total, dataset=dataset, base_sha256=base_hash)
     publisher = Publisher(directory, experiment.hub, story.say, first=world.rank == 0)
 
@@ -265,7 +260,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         saved=lambda whole: tracker.mark_saved(whole.rows),
     )
 
-    def checkpoint(step: int) -> None:
+    def checkpoint(step: int, unevaluated: dict[str, float] | None = None) -> None:
         if world.rank == 0:
             state = {
                 "fingerprint": resolved.fingerprint,
@@ -277,9 +272,25 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
                 "summary": summary,
                 "base_revision": model.base.revision,
                 "history": results.history.state(),
+                "unevaluated": unevaluated,
             }
             tensors = {"adamw": optimizer.state_dict(), "schedule": scheduler.state_dict()}
             saver.save(Checkpoint(step, model.selector.state_dict(), tensors, state, tracker.rows_to_save()))
+
+    def save_before(error: ArrcocError, step: int, unevaluated: dict[str, float] | None = None) -> None:
+        """Of an error that is to end this attempt, such as a damaged picture: what was learned up to `step` is kept.
+
+        `unevaluated`: metrics of that step, whose evaluation is still to be made.
+        """
+        if saver.newest < step:
+            checkpoint(step, unevaluated)
+        saver.wait()
+        if world.rank == 0:
+            error.remedy += (
+                f"\nStep {step} is saved: once the data are put right, start this run again and it goes on from there. "
+                "With another value in the experiment it is a new run."
+            )
+        tracker.finish(summary, error.exit_code, within_s=LAST_ROWS_S)
 
     room.settle(device)
 
@@ -298,6 +309,9 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
                 f"{saved.state['ranks']} ranks had come so far, now there are {world.size}: the same samples in the "
                 "same order, sums rounded differently"
             )
+        if unevaluated := saved.state.get("unevaluated"):
+            row = reports.evaluate(first)
+            reports.report(Row(first, {**unevaluated, **row.values}, row.pictures))
     else:
         first = 0
         reports.report(reports.evaluate(0))
@@ -319,7 +333,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         of = identity_of(base_hash, training.bf16, device.type, model.base.image_processor.to_json_string())
         cache = FeatureCache(model.look, of, data.feature_cache_gb * 1e9 / world.size, device, story.say)
         passes = replace(passes, look_up=cache.look)
-    pace = Pace(model, device, world, all_tokens)
+    pace = Pace(model, device, world, sizing.most_tokens)
     share = per_step // world.size
     forwards = -(-share // training.batch_size)
     workers = f"{data.num_workers} loader process{'' if data.num_workers == 1 else 'es'}"
@@ -352,20 +366,17 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
             torch.manual_seed(noise_seed(training.seed, step, begin))
             try:
                 batch = pace.next(batches)
-            except DataError as error:  # a picture that is damaged, say: nothing of what was learned is lost
-                if saver.newest < step - 1:
-                    checkpoint(step - 1)
-                saver.wait()
-                tracker.finish(summary, error.exit_code, within_s=LAST_ROWS_S)
+                mean = passes.loss(
+                    batch,
+                    objective,
+                    budget.in_step(step, training.budgets),
+                    progress=step / total,
+                    selections=training.selections,
+                    recompute=training.gradient_checkpointing,
+                )
+            except ArrcocError as error:
+                save_before(error, step - 1)
                 raise
-            mean = passes.loss(
-                batch,
-                objective,
-                budget.in_step(step, training.budgets),
-                progress=step / total,
-                selections=training.selections,
-                recompute=training.gradient_checkpointing,
-            )
             part = mean * len(batch.questions) / per_step
             part.backward()
             watch.see(n, part.item(), numbers[begin : begin + len(batch.questions)])
@@ -382,16 +393,19 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         scheduler.step()
         optimizer.zero_grad()
         seconds = clock.stepped(pace.seconds())
-        facts = pace.facts(seconds, per_step)
+        learned = {"train/loss": loss, "train/learning_rate": learning_rate, **pace.facts(seconds, per_step)}
+        learned |= cost.values if cost else {}
 
         row = None
         if step % experiment.evaluation.every_n_steps == 0 or step == total:
-            row = reports.evaluate(step)
+            try:
+                row = reports.evaluate(step)
+            except ArrcocError as error:
+                save_before(error, step, unevaluated=learned)
+                raise
         if row or step == 1 or step % experiment.logging.every_n_steps == 0:
-            learned = {"train/loss": loss, "train/learning_rate": learning_rate}
             evaluated = row.values if row else {}
-            spent = cost.values if cost else {}
-            values = {**learned, **facts, **spent, **reports.tokens(), **evaluated}
+            values = {**learned, **reports.tokens(), **evaluated}
             reports.report(Row(step, values, row.pictures if row else ()))
         story.progress("training", step, samples_per_s=per_step / seconds, eta_s=clock.left(step))
         if not row and clock.worth_a_line(step):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fsspec import AbstractFileSystem, register_implementation
 from PIL import Image
 
 from arrcoc_core.defaults import DEFAULTS
-from arrcoc_core.errors import ArrcocError, ConfigError, DataError, render
+from arrcoc_core.errors import ArrcocError, ConfigError, DataError, RunError, render
 from training.batches import Collate, Forwards, Order, load_batches
 from training.data import open_samples, pin
+from training.decoding import read_picture
 from training.devices import World
 from training.samples import Samples
 from training.tiny.tokenizer import make_tokenizer
@@ -159,6 +162,20 @@ def changed(file: Path, change: dict[str, object]) -> None:
         ({"image": None}, "and none is called image or images"),
         ({"answer": None}, "and none is called multiple_choice_answer or answer or answers"),
         ({"image": "no.txt"}, r"no\.txt\) cannot be decoded"),
+        ({"answer": "  "}, "has no answer"),
+        ({"answer": None, "answers": ["", " ", None]}, "question id0 of .* has no answer"),
+        ({"answer": None, "answers": [{"answer": ""}] * 10}, "has no answer"),
+        (
+            {"answers": [{"text": "yes"}]},
+            r"the answers of question id0 .* a record \{'text': 'yes'\} without an answer",
+        ),
+        ({"answers": [["yes"]]}, r"the answers of question id0 .* has \['yes'\], which is no text"),
+        ({"question": 7}, "question id0 of .* has 7, which is no text"),
+        ({"question": " "}, "has no text"),
+        ({"image": 5}, "the picture of question id0 .* is of the type int"),
+        ({"images": "0.jpg"}, r"the images of question id0 of .* are '0\.jpg', not a list"),
+        ({"image": "nosuch://0.jpg"}, r"cannot be read: nosuch://0\.jpg: ValueError"),
+        ({"image": "memory://0.jpg"}, r"cannot be read: memory://0\.jpg: FileNotFoundError"),
     ],
 )
 def test_rows_that_lack_something(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -169,9 +186,59 @@ def test_rows_that_lack_something(tmp_path: Path, change: dict[str, object], mes
         open_samples(DATA, str(folder), 8)[0].get(0)
 
 
+def test_answers_lose_their_blanks_and_those_that_say_nothing(tmp_path: Path) -> None:
+    folder = broken_set(tmp_path)
+    said = [{"answer": "yes "}, {"answer": None}, {"answer": " "}, {"answer": " yes"}, {"answer": "no"}, 3]
+    changed(folder / "train.jsonl", {"answer": None, "answers": said})
+    sample = open_samples(DATA, str(folder), 8)[0].get(0)
+    assert (sample.answer, sample.answers) == ("yes", ("yes", "yes", "no", "3"))
+
+
+class Unreachable(AbstractFileSystem):
+    """A place on the network that answers as its address says."""
+
+    protocol = "unreachable"
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> Any:
+        status = int(path.rpartition("/")[2].removesuffix(".jpg"))
+        error = ConnectionError("reset by peer") if status == 0 else RuntimeError("the server said no")
+        error.status = status  # type: ignore[attr-defined]  # as aiohttp's ClientResponseError has it
+        raise error
+
+
+@pytest.mark.parametrize(("status", "raised"), [(403, DataError), (410, DataError), (503, RunError), (0, RunError)])
+def test_a_place_that_cannot_be_reached_says_nothing_of_the_picture(status: int, raised: type[ArrcocError]) -> None:
+    register_implementation("unreachable", Unreachable, clobber=True)
+    with pytest.raises(raised, match=f"the picture of question 1 cannot be read: unreachable://a/{status}.jpg"):
+        read_picture(f"unreachable://a/{status}.jpg", "question 1")
+
+
+def test_a_picture_too_small_for_the_tokens_to_keep_is_a_bad_one(tmp_path: Path) -> None:
+    folder = broken_set(tmp_path)
+    jpeg(folder / "1.jpg", 1, (16, 16))
+    jpeg(folder / "2.jpg", 2, (64, 8))
+    dynamic = DATA.but(resize="dynamic", image_size=64, min_pixels=0)
+    train, _ = open_samples(dynamic, str(folder), 8, token_side=8, least=4)
+    assert [sum(map(len, train.get(k).pictures)) for k in (1, 2)] == [16, 8]  # 4 tokens, and 8
+    train, _ = open_samples(dynamic, str(folder), 8, token_side=8, least=8)
+    assert train.get(2).question == "q2"
+    with pytest.raises(
+        DataError, match=r"the picture of question id1 of .* makes 4 visual tokens \(16 x 16 px\), and 8"
+    ):
+        train.get(1)
+    skipping, _ = open_samples(dynamic.but(bad_pictures="skip"), str(folder), 8, token_side=8, least=8)
+    assert skipping.get(1).question == "q2"
+
+
+def unlike_vqav2(at: Path) -> None:
+    file = at / "annotations" / "v2_mscoco_train2014_annotations.json"
+    file.write_text(file.read_text().replace('"answer": "down"', '"text": "down"'))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (unlike_vqav2, "question 9000 is not as VQAv2 writes it .*KeyError: 'answer'"),
         (lambda at: (at / "train2014" / "COCO_train2014_000000581929.jpg").unlink(), "581929.jpg is not there"),
         (lambda at: (at / "v2_OpenEnded_mscoco_val2014_questions.json").unlink(), "no file .*val2014_questions"),
         (lambda at: (at / "val2014").rename(at / "pictures"), "no folder val2014"),

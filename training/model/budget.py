@@ -33,6 +33,10 @@ class Budget:
     def of(tokens: Tokens) -> Budget:
         return Budget(tokens.keep, tokens.share, tokens.mass)
 
+    def least(self, budgets: Sequence[int]) -> int:
+        """Tokens that a question has to have, to be asked with this budget and trained on with those of `in_step`."""
+        return max(*budgets, 0 if self.share or self.mass else self.keep, 0)
+
     def in_step(self, step: int, budgets: Sequence[int]) -> Budget:
         """The budget that optimizer step `step` trains at: of several K one after the other; () = always this one."""
         return Budget(budgets[step % len(budgets)]) if budgets else self
