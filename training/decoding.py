@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from arrcoc_core.errors import ConfigError, DataError, RunError
@@ -45,6 +47,28 @@ def upright(picture: Image.Image) -> Image.Image:
     if picture.getexif().get(_ORIENTATION) is not None:
         picture = ImageOps.exif_transpose(picture)
     return picture if picture.mode == "RGB" else picture.convert("RGB")  # which would copy one that is
+
+
+def as_rgb(picture: Any) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] of a PIL picture, or of an array that is RGB already, grey ([H, W] or [H, W, 1]) or RGBA.
+
+    ConfigError for anything else.
+    """
+    if isinstance(picture, Image.Image):
+        return np.asarray(upright(picture))
+    shape = picture.shape if isinstance(picture, np.ndarray) else ()
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and 0 not in shape:
+        if shape[2:] == (3,):
+            return picture
+        if len(shape) == 2 or shape[2:] == (1,):
+            return np.repeat(picture.reshape(*shape[:2], 1), 3, axis=2)
+        if shape[2:] == (4,):
+            return np.ascontiguousarray(picture[..., :3])
+    given = f"an array {picture.dtype} {shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+    raise ConfigError(
+        f"a picture was given as {given}",
+        remedy="Give a PIL image, or an array uint8 [H, W, 3] with values up to 255.",
+    )
 
 
 def _encoded(held: Any, named: str, folder: Path | None) -> tuple[bytes, str]:

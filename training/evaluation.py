@@ -1,6 +1,7 @@
 """Answer accuracy and cross-entropy on held-out questions at the hard top K, and the lines to read them against.
 
-`eval/accuracy` and `eval/loss`: the base answers from the K tokens the selector ranks highest.
+`eval/accuracy` and `eval/loss`: the base answers from the K tokens the selector ranks highest. An answer is right when
+greedy decoding would begin with exactly it; what would come behind it is not judged.
 `eval/accuracy_shuffled_question`: the same, but the selector reads another sample's question: what it has learned
 about pictures alone.
 
@@ -12,7 +13,7 @@ The reference lines do not change while the selector learns, so each question is
 Where the budget goes by the relevance mass (Tokens.mass), K is each question's own: the selector's are counted by its
 scores (`tokens/kept` is the mean), those of the lines by the teacher, so that they stay what they are.
 
-Where several people answered each question, the base also answers in its own words, and `eval/vqa_accuracy` is the
+Where several people answered a question, the base also answers it in its own words, and `eval/vqa_accuracy` is the
 official accuracy of that (`vqa_accuracy.py`), `eval/vqa_accuracy_full` with all N tokens; both cost a generation.
 A name behind another / is a type: of answer in `eval/vqa_accuracy/yes_no`, of question in
 `eval/vqa_accuracy_by_question/how_many` and, where there is one right answer, in `eval/accuracy/colour_of_shape`.
@@ -59,6 +60,7 @@ class _Chunk:
     seen: Seen
     asked: Asked
     others: Asked
+    several: bool  # whether several people answered one of them, or one that another rank has in its turn
 
 
 @dataclass
@@ -79,7 +81,6 @@ class Evaluator:
     references: dict[str, float] = field(default_factory=dict)
     _chunks: dict[int, _Chunk] = field(default_factory=dict)
     _chunk_bytes: int = 0
-    _several: bool | None = None  # whether several people answered; asked of one question, so that all ranks agree
 
     @torch.no_grad()
     def run(self, *, first_look: bool = False, last: bool = False) -> tuple[dict[str, float], tuple[Picture, ...]]:
@@ -91,8 +92,6 @@ class Evaluator:
         count = min(len(self.samples), FIRST_LOOK) if first_look else len(self.samples)
         tally, references, sizes = Tally(), Tally(), Tally()
         pictures: tuple[Picture, ...] = ()
-        if self._several is None:
-            self._several = bool(self.samples.get(0).answers)
         model = self.passes.model
         model.selector.eval()
         chunks = -(-count // self.chunk)
@@ -115,10 +114,11 @@ class Evaluator:
             sizes.add(KEPT, counts.tolist() if is_ours else ())
             sizes.add(TOTAL, chunk.seen.present.sum(1).tolist() if is_ours else ())
             batch = chunk.batch
-            if self._several:
+            if chunk.several:
                 self._score(chunk, kept, measured)
-            else:
-                measured.add_by_type("accuracy", reading.right.tolist(), batch.question_types)
+            alone = [row for row, people in enumerate(batch.people) if not people]
+            right, kinds = reading.right.tolist(), batch.question_types
+            measured.add_by_type("accuracy", [right[row] for row in alone], [kinds[row] for row in alone])
             if first == 0 and self.pictures:
                 drawn = slice(0, min(self.pictures, len(chunk.asked)))
                 _, weights = model.ways(chunk.seen[drawn], chunk.asked[drawn])
@@ -145,7 +145,7 @@ class Evaluator:
         after = self.collate([self.samples.get(last % count)])
         seen, asked = self.passes.see(batch)
         others = self.passes.model.ask([*batch.questions[1:], *after.questions], batch.answers, seen.grids)
-        chunk = _Chunk(batch, seen, asked, others)
+        chunk = _Chunk(batch, seen, asked, others, _by_any(any(batch.people), self.world))
         if number not in self._chunks and self._chunk_bytes + seen.nbytes <= _CACHE_BYTES:
             self._chunks[number] = chunk
             self._chunk_bytes += seen.nbytes
@@ -165,7 +165,7 @@ class Evaluator:
         for name, tokens in kept.items():
             reading = self.passes.read(chunk.seen, chunk.asked, tokens.to(present.device))
             tally.add(name, reading.right.tolist())
-        if self._several:
+        if chunk.several:
             tally.add("vqa_accuracy_full", [value for value, _ in self._scores_of(chunk, present)])
 
     def _score(self, chunk: _Chunk, kept: Tensor, tally: Tally) -> None:
@@ -211,10 +211,19 @@ def read_of(values: Mapping[str, float]) -> str:
 
 def _by_all(mine: bool, world: World) -> bool:
     """Whether it is so on every rank: who shares the base with others has to make every pass that they make."""
+    return all(_votes(mine, world))
+
+
+def _by_any(mine: bool, world: World) -> bool:
+    """Whether it is so on one rank at least."""
+    return any(_votes(mine, world))
+
+
+def _votes(mine: bool, world: World) -> list[bool]:
     if world.size == 1:
-        return mine
+        return [mine]
     import torch.distributed as dist
 
     votes = [False] * world.size
     dist.all_gather_object(votes, mine)
-    return all(votes)
+    return votes

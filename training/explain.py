@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 
-from arrcoc_core.errors import ArrcocError, ConfigError, render
+from arrcoc_core.errors import ArrcocError, ConfigError, DeviceError, render
+from training.decoding import read_picture
 from training.pictures import figure, weights_in_words
 
 
@@ -27,24 +29,35 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("question")
     parser.add_argument("--keep", type=int, help="visual tokens to read; left out: as in training")
-    parser.add_argument("--out", default="explained.png", help="the figure's file (%(default)s)")
+    parser.add_argument("--max-answer-tokens", type=int, help="tokens after which an answer is cut off")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if there is one (%(default)s)")
+    parser.add_argument("--out", type=Path, default="explained.png", help="the figure's file (%(default)s)")
     given = parser.parse_args(arguments)
     try:
-        _explain(given.place, given.images, given.question, given.keep, Path(given.out))
+        _explain(given)
     except ArrcocError as error:
         print(render(error), file=sys.stderr)
         return 2
     return 0
 
 
-def _explain(place: str, images: list[str], question: str, keep: int | None, out: Path) -> None:
-    from training.model.arrcoc_qwen import ArrCocQwen
+def _explain(given: argparse.Namespace) -> None:
+    out: Path = given.out
+    _check_out(out)
+    longest = given.max_answer_tokens
+    if longest is not None and longest < 1:
+        raise ConfigError(f"--max-answer-tokens {longest}: an answer has at least 1", remedy="Leave it out.")
+    pictures = [_open(image) for image in given.images]
+    device = _device(given.device)
+    from training.model.arrcoc_qwen import MAX_ANSWER_TOKENS, ArrCocQwen
 
-    pictures = [_open(image) for image in images]
-    result = Path(place) / "result"
-    model = ArrCocQwen.from_pretrained(result if result.is_dir() else place)
-    explanation = model.explain(pictures, question, keep)
-    figure(pictures, explanation).save(out)
+    result = Path(given.place) / "result"
+    model = ArrCocQwen.from_pretrained(result if result.is_dir() else given.place, device=device)
+    explanation = model.explain(pictures, given.question, given.keep, longest or MAX_ANSWER_TOKENS)
+    try:
+        figure(pictures, explanation).save(out)
+    except OSError as error:
+        raise ConfigError(f"the figure cannot be written: {error}", remedy="Give another file as --out.") from error
     kept = sum(int(shown.kept.sum()) for shown in explanation.pictures)
     total = sum(shown.kept.size for shown in explanation.pictures)
     print(
@@ -53,13 +66,31 @@ def _explain(place: str, images: list[str], question: str, keep: int | None, out
     print(f"figure: {out}")
 
 
-def _open(image: str) -> np.ndarray:
-    try:
-        return np.asarray(Image.open(image).convert("RGB"), dtype=np.uint8)
-    except (OSError, UnidentifiedImageError) as error:
-        raise ConfigError(
-            f"{image} cannot be read as a picture: {error}", remedy="Give a PNG or JPEG file that is whole."
-        ) from error
+def _check_out(out: Path) -> None:
+    """Before all the work is done for it."""
+    if not out.parent.is_dir():
+        raise ConfigError(f"there is no folder {out.parent} for the figure", remedy="Make it, or give another --out.")
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
+        raise ConfigError(f"{out.name} does not say of which kind the figure is to be", remedy="Call it ….png.")
+
+
+def _open(image: str) -> NDArray[np.uint8]:
+    """As in training: RGB, the right way up."""
+    picture, _ = read_picture(Path(image).absolute(), image)
+    return np.asarray(picture)
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    there = torch.cuda.is_available()
+    if asked == "auto":
+        return "cuda" if there else "cpu"
+    if asked.partition(":")[0] not in ("cpu", "cuda"):
+        raise ConfigError(f"there is no device {asked!r}", remedy='Take "cpu", "cuda" or "auto".')
+    if asked.startswith("cuda") and not there:
+        raise DeviceError("there is no GPU here that torch can use", remedy='Take "cpu", or check with nvidia-smi.')
+    return asked
 
 
 if __name__ == "__main__":

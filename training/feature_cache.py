@@ -49,7 +49,11 @@ def default_folder() -> Path:
 
 
 class FeatureCache:
-    """`look` as the model's, which it asks for what is not there. `limit`: bytes it may have on disk."""
+    """`look` as the model's, which it asks for what is not there.
+
+    `limit`: bytes that may be on disk, by all of the `ranks` that write there. What was there when one began counts for
+    all of them; the room that is left is shared out evenly.
+    """
 
     def __init__(
         self,
@@ -59,13 +63,14 @@ class FeatureCache:
         device: torch.device,
         say: Callable[[str], None],
         folder: Path | None = None,
+        ranks: int = 1,
     ) -> None:
-        self._look, self._device, self._say, self._limit = look, device, say, limit
+        self._look, self._device, self._say, self._limit, self._ranks = look, device, say, limit, ranks
         whole = folder or default_folder()
         self._folder = whole / identity
         self._full = False
         self._others: list[tuple[Path, int]] = []  # the longest unused first
-        self.nbytes = 0
+        self.nbytes = self._written = 0
         self.hits = self.misses = 0
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +125,7 @@ class FeatureCache:
             save_file(held, unfinished)
             unfinished.replace(file)
             self.nbytes += size
+            self._written += size
         except (OSError, SafetensorError) as error:
             unfinished.unlink(missing_ok=True)
             self._stop(f"cannot be written any more: {error}")
@@ -136,11 +142,12 @@ class FeatureCache:
 
     def _has_room(self, size: int) -> bool:
         """Whether so many bytes may be added, once folders of other bases have gone as far as they had to."""
-        while self.nbytes + size > self._limit and self._others:
+        by_others = (self._ranks - 1) * (self._written + size)  # who write as much as this one, as far as it knows
+        while self.nbytes + size + by_others > self._limit and self._others:
             place, held = self._others.pop(0)
             shutil.rmtree(place, ignore_errors=True)  # another run may be at it, too, or write there meanwhile
             self.nbytes -= held
-        return self.nbytes + size <= self._limit
+        return self.nbytes + size + by_others <= self._limit
 
 
 def _size(folder: Path) -> int:

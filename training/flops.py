@@ -11,6 +11,7 @@ embeddings are left out: they are less than a hundredth. For Qwen3-VL-2B at S to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +27,14 @@ PEAKS: Mapping[str, float] = {
     "A10": 125e12,
     "A100": 312e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
+    "H200 NVL": 835e12,
     "H200": 989e12,
     "B200": 2250e12,
 }
 """Dense bfloat16 peak (T4, V100: float16) by NVIDIA's data sheets, which print twice as much: "with sparsity".
-The longest name that occurs in the driver's counts."""
+The longest name that occurs in the driver's, as words of it, counts: an L40S is no L4."""
 
 
 def language_model_flops(config: PretrainedConfig, visual: int, text: int, answers: int = 1) -> float:
@@ -68,8 +71,11 @@ def selector_flops(scorer: nn.Module, visual: int) -> float:
 
 
 def peak_flops(device_name: str) -> float | None:
-    """Operations per second of the GPU that its driver calls so; None where the table does not have it."""
-    found = [name for name in PEAKS if name in device_name]
+    """Operations per second of the GPU that its driver calls so; None where the table does not have it, and for a part
+    of one (MIG)."""
+    if re.search(r"\bMIG\b", device_name):
+        return None
+    found = [name for name in PEAKS if re.search(rf"\b{name}\b", device_name)]
     return PEAKS[max(found, key=len)] if found else None
 
 

@@ -2,10 +2,11 @@
 
     perf/step_s          seconds of an optimizer step
     perf/samples_per_s   questions a second, all ranks together
-    perf/tokens_per_s    tokens a second through the language model, all ranks together, padding among them
+    perf/tokens_per_s    tokens a second through the language model, padding among them (the first rank's, times all)
     perf/data_wait       share of the step in which the first rank waited for a batch
-    perf/memory_gb       the most memory a rank has used: the GPU's, else its process's
-    perf/mfu             operations a second as a share of the GPU's bfloat16 peak, where that is known (flops.PEAKS)
+    perf/memory_gb       the most memory the first rank has used: the GPU's, else its process's
+    perf/mfu             the first rank's operations a second as a share of its GPU's bfloat16 peak, where that is known
+                         (flops.PEAKS)
 
 Tokens and operations are counted by the passes that were really made (flops.Meter), whatever the objective.
 """
@@ -32,7 +33,7 @@ class Pace:
     """Measures one optimizer step after the other."""
 
     def __init__(self, model: ArrCocQwen, device: torch.device, world: World, visual: int) -> None:
-        """`visual`: N, the tokens of a picture that the selector looks at."""
+        """`visual`: N, the most tokens of a picture that the selector looks at."""
         self._meter = Meter(model.base.model)
         self._selector_flops = 3 * selector_flops(model.selector, visual)  # forward, and both parts of backward
         self._device, self._ranks = device, world.size

@@ -35,7 +35,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from arrcoc_core.errors import ArrcocError, ExperimentError, RunError, render
+from arrcoc_core.errors import ArrcocError, ConfigError, ExperimentError, RunError, render
 from arrcoc_core.experiment import Experiment
 from arrcoc_core.resolved import ResolvedExperiment
 from arrcoc_core.stored import save_experiment
@@ -69,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default {EPOCHS}")
     parser.add_argument("--out", type=Path, help="keep the two runs in this folder")
     given = parser.parse_args(arguments)
+    if given.samples < 1 or given.epochs < 1:
+        parser.error(f"--samples {given.samples} --epochs {given.epochs}: both are to be at least 1")
     began = time.monotonic()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="arrcoc-quick-") as scratch:
@@ -241,7 +243,13 @@ def _short(whole: Experiment, samples: int, epochs: int, per_step: int, steps: i
 
 
 def _make_run(resolved: ResolvedExperiment, directory: Path) -> Path:
-    directory.mkdir(parents=True)
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder {directory} cannot be made: {error.strerror}",
+            remedy="Give --out a folder without an earlier validation, or leave it out.",
+        ) from error
     save_experiment(resolved, directory)
     return directory
 

@@ -331,7 +331,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         from training.feature_cache import FeatureCache, identity_of
 
         of = identity_of(base_hash, training.bf16, device.type, model.base.image_processor.to_json_string())
-        cache = FeatureCache(model.look, of, data.feature_cache_gb * 1e9 / world.size, device, story.say)
+        cache = FeatureCache(model.look, of, data.feature_cache_gb * 1e9, device, story.say, ranks=world.size)
         passes = replace(passes, look_up=cache.look)
     pace = Pace(model, device, world, sizing.most_tokens)
     share = per_step // world.size

@@ -22,7 +22,8 @@ from arrcoc_core.resolved import flat
 from arrcoc_core.stored import load_experiment
 from training.data import pin
 from training.hub.record import load_record
-from training.model.arrcoc_qwen import ArrCocQwen, load_selector
+from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.selector_files import load_selector
 from training.passes import Passes, stored_precision
 from training.results import DONE
 

@@ -26,10 +26,10 @@ HELD_OUT = 66  # the first look is at 64
 
 
 @pytest.fixture
-def undisturbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """What a training sets for its whole process is as before afterwards."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setenv("WANDB_DIR", "/nowhere")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     threads = torch.get_num_threads()
     yield

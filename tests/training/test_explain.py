@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arrcoc_core.errors import ConfigError
+from training.decoding import as_rgb
 from training.explain import main
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.pictures import GAP, LINE, SIDE
@@ -44,7 +46,59 @@ def test_the_figure_shows_pictures_three_ways_and_what_was_kept(
         assert (last == 255).all(-1).sum() > (third == 255).all(-1).sum() + 100  # outlines of what was kept
 
 
+def test_a_picture_is_turned_as_its_exif_says(place: Path) -> None:
+    upright = np.asarray(Image.open(place / "0.png").convert("RGB"))[:32]
+    lying = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter, to be turned back
+    lying.save(place / "lying.png", exif=exif)
+    model = ArrCocQwen.from_pretrained(place / "result")
+    assert np.array_equal(as_rgb(Image.open(place / "lying.png")), upright)
+    seen = model.explain(Image.open(place / "lying.png"), "which shape is red", 3)
+    rows, columns = seen.pictures[0].scores.shape
+    assert columns == 2 * rows
+    assert (
+        main([str(place), str(place / "lying.png"), "which shape is red", "--keep", "3", "--out", str(place / "l.png")])
+        == 0
+    )
+    figure = np.asarray(Image.open(place / "l.png"))
+    expected = Image.fromarray(upright).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    assert np.array_equal(figure[2 * LINE : 2 * LINE + SIDE, GAP : GAP + SIDE], np.asarray(expected))
+
+
+def test_pictures_that_are_no_rgb_arrays(place: Path) -> None:
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    assert all((as_rgb(shape)[..., channel] == grey).all() for shape in (grey, grey[..., None]) for channel in range(3))
+    rgba = np.dstack([grey, grey, grey, grey * 0])
+    assert as_rgb(rgba).shape == (6, 8, 3)
+    for wrong in (grey / 255, np.zeros((3, 6, 8), np.uint8), np.zeros((0, 8, 3), np.uint8), [[1]]):
+        with pytest.raises(ConfigError, match="a picture was given as"):
+            as_rgb(wrong)
+    model = ArrCocQwen.from_pretrained(place / "result")
+    with pytest.raises(ConfigError, match="there is no picture to ask 'what' about"):
+        model.answer([], "what", 3)
+    assert len(model.answer(Image.new("L", (64, 64)), "which shape is red", 3, max_tokens=1).text.split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--keep", "0"], "cannot keep 0 visual tokens"),
+        (["--keep", "65"], "cannot keep 65 visual tokens"),
+        (["--max-answer-tokens", "0"], "--max-answer-tokens 0"),
+        (["--out", "/nowhere/why.png"], "there is no folder /nowhere"),
+        (["--out", "why.what"], "why.what does not say of which kind"),
+        (["--device", "tpu"], "there is no device 'tpu'"),
+    ],
+)
+def test_options_that_cannot_be_are_said(
+    place: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(place), str(place / "0.png"), "which shape is red", *options]) == 2
+    assert told in (said := capsys.readouterr().err) and "→" in said
+
+
 def test_a_picture_that_is_none_is_said_with_its_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "half.jpg").write_bytes(b"\xff\xd8\xff")
     assert main([str(place), str(place / "half.jpg"), "which shape is red"]) == 2
-    assert "half.jpg cannot be read as a picture" in capsys.readouterr().err
+    assert "half.jpg) cannot be decoded" in capsys.readouterr().err

@@ -29,9 +29,10 @@ Make = Callable[..., FeatureCache]
 
 @pytest.fixture
 def make(model: ArrCocQwen, tmp_path: Path) -> Make:
-    def cache(limit: float = 1e9, identity: str = "base") -> FeatureCache:
+    def cache(limit: float = 1e9, identity: str = "base", ranks: int = 1) -> FeatureCache:
         said: list[str] = []
-        made = FeatureCache(model.look, identity, limit, torch.device("cpu"), said.append, tmp_path / "features")
+        folder = tmp_path / "features"
+        made = FeatureCache(model.look, identity, limit, torch.device("cpu"), said.append, folder, ranks)
         made.said = said  # type: ignore[attr-defined]
         return made
 
@@ -96,6 +97,17 @@ def test_the_budget_is_kept_and_training_goes_on(model: ArrCocQwen, make: Make) 
     newer = make(limit=2.5 * probe.nbytes, identity="another base")  # what an older base left makes room
     newer.look(PICTURES[:2])
     assert newer.misses == 2 and len(list(newer._folder.iterdir())) == 2 and not cache._folder.exists()
+
+
+def test_ranks_share_the_room_that_is_left(make: Make) -> None:
+    probe = make()
+    probe.look(PICTURES[:1])
+    ranks = [make(limit=3.5 * probe.nbytes, ranks=2) for _ in range(2)]
+    ranks[0].look(PICTURES[1:])
+    ranks[1].look(PICTURES[2:])
+    there = sum(file.stat().st_size for file in probe._folder.iterdir())
+    assert 2 * probe.nbytes < there <= 3.5 * probe.nbytes  # with half the limit for each the first would have been all
+    assert all("has used its" in line for one in ranks for line in one.said)  # type: ignore[attr-defined]
 
 
 def test_a_full_disk_is_said_once(model: ArrCocQwen, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,5 +112,7 @@ def test_peaks_by_the_drivers_names() -> None:
     assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
     assert peak_flops("NVIDIA H100 PCIe") == 756e12
     assert peak_flops("NVIDIA A100-SXM4-80GB") == 312e12
-    assert peak_flops("NVIDIA GeForce RTX 4090") is None
+    assert peak_flops("NVIDIA L4") == 121e12 and peak_flops("Tesla T4") == 65e12
+    others = ("GeForce RTX 4090", "L40S", "A10G", "RTX A1000", "T400 4GB", "A100-SXM4-80GB MIG 3g.40gb", "GH200 480GB")
+    assert [name for name in others if peak_flops(f"NVIDIA {name}") is not None] == []
     assert {name: PEAKS[name] for name in PEAK_FLOPS} == PEAK_FLOPS  # the plan's table, which loads no torch

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 
 from arrcoc_core.errors import ConfigError
 from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.files import CONFIG, WEIGHTS
 from training.model.registry import HUB_NAMES, TINY_FOLDER, load_base, parameters_hash, visual_tokens
 from training.model.seeing import Seen
 from training.model.selector import WAYS, allocate
@@ -47,6 +50,44 @@ def test_what_was_saved_is_read_back_bitwise(model: ArrCocQwen, tmp_path: Path) 
     model.save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["base"] == "tiny"
     assert parameters_hash(ArrCocQwen.from_pretrained(tmp_path).selector) == parameters_hash(model.selector)
+
+
+def _with(change: dict[str, object | None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        held = json.loads((folder / CONFIG).read_text()) | change
+        (folder / CONFIG).write_text(json.dumps({name: value for name, value in held.items() if value is not None}))
+
+    return spoil
+
+
+def _cut(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:1000])
+
+
+def _of_another_width(folder: Path) -> None:
+    held = load_file(folder / WEIGHTS)
+    save_file({name: value[:1].clone() if value.dim() else value for name, value in held.items()}, folder / WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_cut(WEIGHTS), "selector.safetensors cannot be read"),
+        (_of_another_width, "are not those of the selector that"),
+        (_with({"base": None}), "does not name the base"),
+        (_with({"selector": {"hidden": 1}}), "does not describe a selector"),
+        (_with({"base": "tiny-hard"}), "a base of the weights sha256:[0-9a-f]{64}, and tiny-hard has sha256:"),
+        (lambda folder: (folder / CONFIG).write_text("{"), "config.json cannot be read"),
+    ],
+)
+def test_a_result_that_is_damaged_or_of_another_base_is_refused(
+    model: ArrCocQwen, tmp_path: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    model.save_pretrained(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(ConfigError, match=told) as caught:
+        ArrCocQwen.from_pretrained(tmp_path)
+    assert caught.value.remedy
 
 
 def test_a_folder_without_a_selector_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from arrcoc_core.errors import ConfigError
 from training import quick_validation
 from training.quick_validation import (
     check_accuracy,
@@ -16,6 +17,7 @@ from training.quick_validation import (
     check_reached,
     check_resume,
     shortened,
+    validate,
 )
 
 
@@ -56,6 +58,17 @@ def test_a_resumed_run_has_to_end_in_the_same_selector_with_the_same_rows() -> N
     assert not (check := check_resume([b"1", b"1"], [straight, [{"train/loss": 1.5}]], 5)).passed
     assert "row 0 differs" in check.found
     assert "0 rows instead of 1" in check_resume([b"1", b"1"], [straight, []], 5).found
+
+
+def test_what_cannot_be_validated_is_said_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        quick_validation.main(["quickstart", "--samples", "0"])
+    assert caught.value.code == 2 and "--samples 0" in capsys.readouterr().err
+    (tmp_path / "straight").mkdir()
+    with pytest.raises(ConfigError, match=r"straight cannot be made: File exists"):
+        list(validate(shortened("quickstart", 20, 1), tmp_path))
 
 
 @pytest.mark.long

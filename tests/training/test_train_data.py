@@ -66,6 +66,19 @@ def test_people_are_answered_in_own_words(people: Path) -> None:
     assert not set(few.references) & {"eval/vqa_accuracy", *(f"eval/vqa_accuracy/{k}" for k in ("yes_no", "other"))}
 
 
+def test_one_question_with_a_single_answer_does_not_decide_for_all(people: Path) -> None:
+    lines = [json.loads(line) for line in people.read_text(encoding="utf-8").splitlines()]
+    first = next(line for line in lines if line["split"] == "validation")
+    first["answers"] = first["answers"][1:2]
+    people.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    model = ArrCocQwen.from_base("tiny", dtype=torch.float32)
+    _, held_out = open_samples(DEFAULTS.data, str(people), 8, 8)
+    evaluator = Evaluator(Passes(model), held_out, Collate(model.base.tokenizer, 64), Budget(64), 0, World(), chunk=1)
+    values, _ = evaluator.run()
+    assert values["eval/vqa_accuracy"] == values["eval/vqa_accuracy_full"] == 1.0  # of the seven others
+    assert [name for name in values if name.startswith("eval/accuracy/")] == [f"eval/accuracy/{first['question_type']}"]
+
+
 @pytest.mark.long
 def test_a_bad_picture_loses_nothing_and_cached_features_change_nothing(
     people: Path, tmp_path: Path, make_run: Callable[..., Path], start_trainer: Callable[..., Any]

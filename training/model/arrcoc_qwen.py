@@ -21,10 +21,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from arrcoc_core.errors import ConfigError
+from training.decoding import as_rgb
 from training.model import prompts, pruning, seeing
 from training.model.attention import Attention, Recorder, recording
 from training.model.budget import Budget
@@ -32,9 +33,10 @@ from training.model.download import find_selector
 from training.model.files import CONFIG, WEIGHTS
 from training.model.processing import Processor
 from training.model.prompts import IGNORED, Asked
-from training.model.registry import Base, load_base
+from training.model.registry import Base, load_base, weights_id
 from training.model.seeing import AnyPicture, Seen
 from training.model.selector import WAYS, Balance, Features, Selector, SelectorConfig, allocate
+from training.model.selector_files import load_selector, read_base
 from training.model.texture import Grids
 
 MAX_ANSWER_TOKENS = 32
@@ -78,7 +80,7 @@ class Explanation:
 class Reading:
     """What the language model made of B questions.
 
-    loss: [B], nats a token, cross-entropy of the right answer; right: bool [B], greedy decoding gives exactly it;
+    loss: [B], nats a token, cross-entropy of the right answer; right: bool [B], greedy decoding begins with exactly it;
     guesses: int64 [B, A], the most likely token at each place of the answer, -100 where there is none.
     """
 
@@ -136,12 +138,20 @@ class ArrCocQwen:
         """What `save_pretrained` wrote, with the base that it names, at the commit it was trained with.
 
         `place`: a folder, or a repository of the Hub ("owner/name"); `revision` is which state of the repository: a
-        commit, a branch, or a tag, which each run's id is. Raises ConfigError when it is no selector.
+        commit, a branch, or a tag, which each run's id is. Raises ConfigError when it is no selector, its files are
+        damaged, or the base has other weights than in training.
         """
         folder = find_selector(place, revision)
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        base = load_base(config["base"], config.get("base_revision", ""), device=device, dtype=dtype, kind=attention)
-        return cls(base, load_selector(folder), Processor.load(folder))
+        named, selector = read_base(folder), load_selector(folder)
+        named.check(folder)
+        base = load_base(named.name, named.revision, device=device, dtype=dtype, kind=attention)
+        width = selector.config.hidden
+        if width != base.hidden_size:
+            raise ConfigError(
+                f"the selector in {folder} is for a base of width {width}, and {base.title} has {base.hidden_size}",
+                remedy="Name the base that it was trained with.",
+            )
+        return cls(base, selector, Processor.load(folder))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the selector's weights, a config that names the base, whose own weights are not copied, and how
@@ -150,19 +160,28 @@ class ArrCocQwen:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.selector.state_dict().items()}, folder / WEIGHTS)
         base = {"base": self.base.name, "base_revision": self.base.revision}
-        config = {**base, "selector": self.selector.config.to_dict()}
+        weights = weights_id(self.base.name, self.base.revision)
+        config = {**base, "base_weights": weights, "selector": self.selector.config.to_dict()}
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         if self.processor is not None:
             self.processor.save(folder, self.base)
 
-    def answer(self, picture: AnyPicture | Sequence[AnyPicture], question: str, keep: int | None = None) -> Answer:
+    def answer(
+        self,
+        picture: AnyPicture | Sequence[AnyPicture],
+        question: str,
+        keep: int | None = None,
+        max_tokens: int = MAX_ANSWER_TOKENS,
+    ) -> Answer:
         """Answer a question about a picture (uint8 [H, W, 3] or PIL), or several, with `keep` of the visual tokens.
 
         Both are prepared as in training, and left out, `keep` is what the selector was trained for. A model without a
         `processor` has to be told `keep`, and the base's image processor chooses the size at which it reads.
+        `max_tokens`: of the answer, which ends there at the latest. Pictures may be grey or have an alpha channel, and
+        are turned as their EXIF says. Raises ConfigError for what is no picture, and for a `keep` that cannot be.
         """
         seen, asked, kept = self._chosen(picture, question, keep)
-        text = self.generate(seen, asked, kept)[0]
+        text = self.generate(seen, asked, kept, max_tokens=max_tokens)[0]
         with torch.no_grad():
             scores = self.scores(seen, asked)[0].cpu().numpy()
         grids = seen.grids[0]
@@ -171,7 +190,11 @@ class ArrCocQwen:
 
     @torch.no_grad()
     def explain(
-        self, picture: AnyPicture | Sequence[AnyPicture], question: str, keep: int | None = None
+        self,
+        picture: AnyPicture | Sequence[AnyPicture],
+        question: str,
+        keep: int | None = None,
+        max_tokens: int = MAX_ANSWER_TOKENS,
     ) -> Explanation:
         """`answer`, with what it was chosen by: the three ways' maps and weights, the scores, and what was kept."""
         seen, asked, kept = self._chosen(picture, question, keep)
@@ -184,13 +207,18 @@ class ArrCocQwen:
             own = (value[..., part].unflatten(-1, (rows, columns)) for value in (maps[0], scores[0], kept[0]))
             shown.append(PictureShown(*(value.cpu().numpy() for value in own)))
         held = dict(zip(WAYS, weights[0].tolist(), strict=True))
-        return Explanation(question, self.generate(seen, asked, kept)[0], held, tuple(shown))
+        answer = self.generate(seen, asked, kept, max_tokens=max_tokens)[0]
+        return Explanation(question, answer, held, tuple(shown))
 
     def _chosen(
         self, picture: AnyPicture | Sequence[AnyPicture], question: str, keep: int | None
     ) -> tuple[Seen, Asked, Tensor]:
         """One question about one or several pictures, prepared as in training, and what is kept of them."""
-        pictures = [picture] if isinstance(picture, Image.Image | np.ndarray) else list(picture)
+        pictures = [as_rgb(one) for one in ([picture] if isinstance(picture, Image.Image | np.ndarray) else picture)]
+        if not pictures:
+            raise ConfigError(f"there is no picture to ask {question!r} about", remedy="Give one, or several.")
+        if keep is not None and keep < 1:
+            raise ConfigError(f"cannot keep {keep} visual tokens", remedy="Keep at least 1.")
         budget = None if keep is None else Budget(keep)
         if self.processor is not None:
             budget = budget or self.processor.budget
@@ -258,8 +286,16 @@ class ArrCocQwen:
         return _judge(*output), attention / attention.sum(1, keepdim=True)
 
     @torch.no_grad()
-    def generate(self, seen: Seen, asked: Asked, kept: Tensor, *, on_all_ranks: bool = False) -> list[str]:
-        """Greedy answers as text, with only the tokens `kept`. `asked` is without answers.
+    def generate(
+        self,
+        seen: Seen,
+        asked: Asked,
+        kept: Tensor,
+        *,
+        on_all_ranks: bool = False,
+        max_tokens: int = MAX_ANSWER_TOKENS,
+    ) -> list[str]:
+        """Greedy answers as text, of at most `max_tokens`, with only the tokens `kept`. `asked` is without answers.
 
         `on_all_ranks`: each of them generates now, and goes along until the last has its answers: they may share the
         base.
@@ -269,7 +305,7 @@ class ArrCocQwen:
         ids = self.base.model.generate(
             **short,
             mm_encoder_outputs=pruning.pack(seen.tokens, kept),
-            max_new_tokens=MAX_ANSWER_TOKENS,
+            max_new_tokens=max_tokens,
             do_sample=False,
             synced_gpus=on_all_ranks,
         )
@@ -280,14 +316,6 @@ class ArrCocQwen:
         """Text of a Reading's guesses."""
         tokenizer = self.base.tokenizer
         return [tokenizer.decode(row[row != IGNORED], skip_special_tokens=True).strip() for row in guesses]
-
-
-def load_selector(folder: Path) -> Selector:
-    """The selector alone that `save_pretrained` wrote, for evaluation, on the CPU."""
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    selector = Selector(SelectorConfig(**config["selector"]))
-    selector.load_state_dict(load_file(folder / WEIGHTS))
-    return selector.eval()
 
 
 def _judge(logits: Tensor, targets: Tensor) -> Reading:

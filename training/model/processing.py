@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from training.decoding import as_rgb
 from training.model.budget import Budget
 from training.model.files import PROCESSOR
 from training.model.prompts import template
@@ -39,8 +39,8 @@ class Processor:
     prompt: str = "{question}"
 
     def picture(self, picture: AnyPicture) -> NDArray[np.uint8]:
-        """RGB, uint8 [H, W, 3], scaled."""
-        return self.sizing(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
+        """RGB, uint8 [H, W, 3], the right way up, scaled."""
+        return self.sizing(as_rgb(picture))
 
     def question(self, base: Base, question: str) -> str:
         """Cut at its end where it is longer than in training, one token being left for the answer; in its prompt."""

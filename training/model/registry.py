@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -179,6 +180,28 @@ def parameters_hash(module: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
         digest.update(whole(tensor.detach()).cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def weights_id(name: str, revision: str = "") -> str:
+    """What tells a base's weights from others, whatever they are loaded as: of the Hub name and commit, else a SHA-256.
+
+    The hash is over the names and bytes of the folder's safetensors files.
+    """
+    if name in HUB_NAMES:
+        return f"{name}@{revision}"
+    files = sorted(find_folder(name).glob("*.safetensors"))
+    return _files_hash(tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+
+
+@lru_cache(maxsize=4)
+def _files_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Of files as they are now: path, size, and time of the last change, each."""
+    digest = hashlib.sha256()
+    for file, size, _ in files:
+        digest.update(f"{file.name} {size};".encode())
+        with file.open("rb") as held:
+            digest.update(hashlib.file_digest(held, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _fetch(name: str, revision: str, patterns: Sequence[str]) -> Path:
