@@ -379,7 +379,8 @@ def _unavailable(resolved: ResolvedExperiment, facts: Facts, kind: str) -> Targe
         return TargetUnavailableError(
             f"{resolved.name} is to run on {words}, which needs the project and names of a .training file, and there "
             "is none.",
-            remedy=f"{_FIRST_SETTINGS}; {here}\narrcoc --sandbox plan {resolved.name}   shows the price without an account",
+            remedy=f"{_FIRST_SETTINGS}; {here}\n"
+            f"arrcoc --sandbox plan {resolved.name}   shows the price without an account",
         )
     return TargetUnavailableError(
         f"{resolved.name} is to run on {words}, and GCP_PROJECT_ID in .training is empty.",

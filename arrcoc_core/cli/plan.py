@@ -1,7 +1,7 @@
 """`arrcoc plan NAME`: what a launch would do. Exit code 2 when a check fails, as a launch would refuse.
 
-Of a sweep: a line for each of its runs, and what they cost together. For the cloud the preflight follows (`--no-preflight` leaves it out): what only the cloud knows, row by row. It creates
-nothing.
+Of a sweep: a line for each of its runs, and what they cost together. For the cloud the preflight follows
+(`--no-preflight` leaves it out): what only the cloud knows, row by row. It creates nothing.
 """
 
 from __future__ import annotations
