@@ -21,7 +21,9 @@ def packed(shared: SharedBuffers, *arrays: np.ndarray) -> Packed:
 
 def test_arrays_come_out_as_they_went_in_and_nobody_can_write_to_them() -> None:
     shared = SharedBuffers(1)
-    went_in = [np.arange(size, dtype=kind) for size, kind in ((7, np.uint8), (0, np.int16), (100_000, np.float32))]
+    went_in: list[np.ndarray] = [
+        np.arange(size, dtype=kind) for size, kind in ((7, np.uint8), (0, np.int16), (100_000, np.float32))
+    ]
     went_in.append(np.arange(12).reshape(3, 4).T)
     sent = packed(shared, *went_in)
     assert len(sent.pickled) < 1000
