@@ -201,19 +201,18 @@ def _trained_passes(experiment: Experiment) -> tuple[float, float]:
     """
     train = experiment.train
     back = 3.0 if train.gradient_checkpointing else 2.0
-    passes: dict[str, tuple[float, float]] = {
-        "distil": (1.0, 0.0),
-        "rloo": (0.0, float(train.selections)),
-        "saliency": (back, 0.0),
-        "noise-gate": (back, 0.0),
-        "soft-gate": (back, 0.0),
-        "straight-through": (0.0, back),
-    }
+    short_ones = {"rloo": float(train.selections), "straight-through": back}
+
+    def passes(objective: str) -> tuple[float, float]:
+        if objective in short_ones:
+            return 0.0, short_ones[objective]
+        return (1.0, 0.0) if objective == "distil" else (back, 0.0)
+
     first, _, then = train.objective.partition("+")
     if not then:
-        return passes[first]
+        return passes(first)
     share = train.first_share
-    (full, short), (more_full, more_short) = passes[first], passes[then]
+    (full, short), (more_full, more_short) = passes(first), passes(then)
     return share * full + (1 - share) * more_full, share * short + (1 - share) * more_short
 
 

@@ -71,14 +71,19 @@ vqav2_8b = vqav2_2b.but(
 
 # The rivals' gradients go back through the language model, whose activations are then held: smaller passes, as many
 # questions a step.
-ways = ["distil+rloo", "distil", "noise-gate", "soft-gate", "bernoulli-gate"]
 vqav2_rivals = sweep(
     vqav2_2b.but(train=vqav2_2b.train.but(batch_size=8, gradient_accumulation_steps=8)),
-    {"train.objective": ways, "train.seed": [1, 2]},
+    {
+        "train.objective": ["distil+rloo", "distil", "noise-gate", "soft-gate", "bernoulli-gate"],
+        "train.seed": [1, 2],
+    },
     name="vqav2_rivals",
 )
 vqav2_8b_rivals = sweep(
     vqav2_8b.but(train=vqav2_8b.train.but(batch_size=4, gradient_accumulation_steps=16)),
-    {"train.objective": ways, "train.seed": [1, 2]},
+    {
+        "train.objective": ["distil+rloo", "distil", "noise-gate", "soft-gate", "bernoulli-gate"],
+        "train.seed": [1, 2],
+    },
     name="vqav2_8b_rivals",
 )

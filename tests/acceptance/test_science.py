@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from training.batches import Collate
-from training.compare import compare, load_trained
+from training.compare import compare
 from training.comparison import Comparison
 from training.data import Synthetic
 from training.model.arrcoc_qwen import ArrCocQwen
+from training.passes import Passes
 from training.shaping import Sizing
+from training.trained import load_trained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEEDS = 5
@@ -27,7 +30,8 @@ def test_the_hard_base_needs_the_right_tokens(full: bool) -> None:
     """What makes the set hard, of any trained selector's doing: no rule without a full pass comes near the teacher."""
     model = ArrCocQwen.from_base("tiny-hard")
     samples = Synthetic("validation", 1024 if full else 64, Sizing("square", 64), together=1, hard=True)
-    found = compare(model, [], samples, Collate(model.base.tokenizer, 64), budgets=("1/8", "1/16"), seeds=1, tries=4)
+    collate = Collate(model.base.tokenizer, 64)
+    found = compare(Passes(model), [], samples, collate, budgets=("1/8", "1/16"), seeds=1, tries=4)
     assert found.full.mean() > 0.97
     for keep in found.budgets:
         teacher = found.line("teacher").right[keep].mean()
@@ -62,6 +66,7 @@ def _five_seeds(folder: Path) -> Comparison:
         save_experiment(resolve(experiment, load_settings(REPOSITORY)), run)
         environment = {**os.environ, "WANDB_MODE": "offline"}
         subprocess.run([sys.executable, "-m", "training.train", str(run)], cwd=REPOSITORY, env=environment, check=True)
-    model, trained = load_trained(runs)
+    ended = load_trained(runs, torch.device("cpu"))
     samples = Synthetic("validation", 1024, Sizing("square", 64), together=1, hard=True)
-    return compare(model, trained, samples, Collate(model.base.tokenizer, 64), dataset="synthetic-hard")
+    collate = Collate(ended.passes.model.base.tokenizer, 64)
+    return compare(ended.passes, ended.trained, samples, collate, dataset=ended.dataset)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from arrcoc_core.catalog import MACHINES, machine_for, machine_name
 from arrcoc_core.estimates import JOB_START_S, vertex_estimate, vertex_workload
-from arrcoc_core.experiment import Data, Evaluation, Experiment, Model, Tokens, Train, Vertex
+from arrcoc_core.experiment import Data, Evaluation, Experiment, Model, Objective, Tokens, Train, Vertex
 from arrcoc_core.facts import Facts, Machine, PastRun, gather_facts
 from arrcoc_core.records import Event
 from arrcoc_core.resolved import ResolvedExperiment
@@ -74,6 +75,13 @@ def test_more_questions_and_epochs_take_more_time(tmp_path: Path) -> None:
     once = vertex_workload(resolved(tmp_path), machine)
     twice = vertex_workload(resolved(tmp_path, train=Train(epochs=2)), machine)
     assert 1.8 < twice / once < 2.1
+
+
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_every_objective_has_its_time(tmp_path: Path, objective: Objective) -> None:
+    machine = machine_for("L4", 1)
+    least = vertex_workload(resolved(tmp_path, train=Train(objective="distil")), machine)
+    assert 0.5 * least < vertex_workload(resolved(tmp_path, train=Train(objective=objective)), machine) < 4 * least
 
 
 def test_a_data_set_of_unknown_size_has_no_estimate(tmp_path: Path, facts: Facts) -> None:
