@@ -2,7 +2,7 @@
 
 A soft top K stands for the hard one while the selector learns: p = sigmoid((scores - t) / tau), with t such that each
 picture's p add up to K, and tau falling. All of them need a backward pass through the base, and evaluate, like
-everything here, with the hard top K. They are the rivals; on the hard set the soft gate is the strongest of them
+everything here, with the hard top K. They are the rivals; on the hard set the noise gate is the strongest of them
 (docs/science.md).
 """
 
