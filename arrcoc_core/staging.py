@@ -76,6 +76,12 @@ class Staged:
         """One plan for each different place: what one preflight says of it holds for all that run there."""
         return list({_place(plan): plan for plan in reversed(self.plans) if plan.cloud is not None}.values())[::-1]
 
+    def rows(self) -> list[str]:
+        """Names of what the preflight of the cloud will look at: of the place that has most of them."""
+        from arrcoc_core.preflight import rows_of
+
+        return list(max((rows_of(plan) for plan in self.places()), key=len))
+
     def require(self) -> None:
         """PlanError when a check of a plan itself has failed."""
         for plan in self.plans:

@@ -118,9 +118,7 @@ def _events(staged: Staged) -> bool:
         say_event("plan", plan.to_json())
     staged.require()
     if staged.in_cloud:
-        from arrcoc_core.preflight import rows_of
-
-        say_event("checking", list(max((rows_of(plan) for plan in staged.places()), key=len)))
+        say_event("checking", staged.rows())
         if not all(found.ok for found in staged.look(say_check)):
             return False
     started = _start(staged)

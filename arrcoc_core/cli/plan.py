@@ -52,9 +52,7 @@ def _events(made: Staged, no_preflight: bool) -> bool:
         say_event("plan", plan.to_json())
     if not made.in_cloud or not made.ok or no_preflight:
         return made.ok
-    from arrcoc_core.preflight import rows_of
-
-    say_event("checking", list(max((rows_of(plan) for plan in made.places()), key=len)))
+    say_event("checking", made.rows())
     return all(one.ok for one in _look(made, say_check))
 
 
