@@ -17,7 +17,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,12 +26,11 @@ import torch
 from torch import Tensor
 
 from arrcoc_core.errors import ArrcocError, ConfigError, render
-from arrcoc_core.experiment import Local
 from arrcoc_core.resolved import TINY, share_of, visual_tokens
 from training.batches import Collate
 from training.comparison import TEACHER, Comparison, Line
 from training.data import Sample, Samples, open_samples
-from training.devices import World, choose_device
+from training.devices import device_called
 from training.model.budget import Budget
 from training.model.prompts import Asked
 from training.model.registry import token_side
@@ -65,25 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder for the table, the plot and the figures")
     given = parser.parse_args(arguments)
     try:
-        device = choose_device(Local(device=given.device), World())
-        ended = load_trained(given.runs, device, (*RULES, BEST))
-        experiment, passes = ended.experiment, ended.passes
-        _, held_out = open_samples(experiment.data, ended.dataset, given.samples, token_side(experiment.model.base))
-        found = compare(
-            passes,
-            ended.trained,
-            held_out,
-            Collate.of(passes.model.base.tokenizer, experiment.data),
-            budgets=given.budgets.split(","),
-            rules=[name for name in given.rules.split(",") if name],
-            seeds=given.seeds,
-            tries=given.search,
-            chunk=CHUNK if experiment.model.base in TINY else min(CHUNK, experiment.train.batch_size),
-            dataset=ended.dataset,
-            notes=ended.notes,
-            total=visual_tokens(experiment.model.base, experiment.data.image_size),
-            progress=_show_progress if sys.stderr.isatty() else lambda _: None,
-        )
+        found = _compare_runs(given)
     except ArrcocError as error:
         print(render(error), file=sys.stderr, flush=True)
         return error.exit_code
@@ -94,35 +75,72 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _compare_runs(given: argparse.Namespace) -> Comparison:
+    """What the command line says, on the questions that the runs held out."""
+    ended = load_trained(given.runs, device_called(given.device), (*RULES, BEST))
+    experiment = ended.experiment
+    base = experiment.model.base
+    total = visual_tokens(base, experiment.data.image_size)
+    terms = Terms(
+        budgets=tuple(given.budgets.split(",")),
+        rules=tuple(name for name in given.rules.split(",") if name),
+        seeds=given.seeds,
+        tries=given.search,
+        chunk=CHUNK if base in TINY else min(CHUNK, experiment.train.batch_size),
+    )
+    # A picture that is too small for a fixed K is left out, or an error, as data.bad_pictures says.
+    least = max(budget.least(()) for budget in budgets_of(terms.budgets, total).values())
+    _, held_out = open_samples(experiment.data, ended.dataset, given.samples, token_side(base), least)
+    found = compare(
+        ended.passes,
+        ended.trained,
+        held_out,
+        Collate.of(ended.passes.model.base.tokenizer, experiment.data),
+        terms,
+        total=total,
+        progress=_show_progress if sys.stderr.isatty() else lambda _: None,
+    )
+    return replace(found, dataset=ended.dataset, notes=(*found.notes, *ended.notes))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms selectors are compared.
+
+    budgets: shares of each question's own tokens ("1/8"), or numbers of them; rules: of `RULES`; seeds: draws of the
+    rules that draw; tries: passes a question that the search for the best subset has, 0 for no search; chunk:
+    questions a pass.
+    """
+
+    budgets: tuple[str, ...] = tuple(BUDGETS.split(","))
+    rules: tuple[str, ...] = tuple(RULES)
+    seeds: int = SEEDS
+    tries: int = SEARCH
+    chunk: int = CHUNK
+
+
 @torch.no_grad()
 def compare(
     passes: Passes,
     trained: Sequence[Trained],
     samples: Samples,
     collate: Collate,
+    terms: Terms = Terms(),
     *,
-    budgets: Sequence[str] = tuple(BUDGETS.split(",")),
-    rules: Sequence[str] = tuple(RULES),
-    seeds: int = SEEDS,
-    tries: int = SEARCH,
-    chunk: int = CHUNK,
     total: int | None = None,
-    dataset: str = "",
-    notes: Sequence[str] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> Comparison:
     """Every selector at every budget on the same questions; see the module. `progress` is told 0..1.
 
-    chunk: questions per pass; total: N of the largest picture that there may be, left out that of the first; notes:
-    more sentences for below the table. A share is of each question's own tokens. Raises ConfigError for a budget or a
+    total: N of the largest picture that there may be, left out that of the first. Raises ConfigError for a budget or a
     rule that does not exist.
     """
-    for name in rules:
+    for name in terms.rules:
         if name not in RULES:
             raise ConfigError(f"there is no rule {name!r}", remedy=f"Choose from {', '.join(RULES)}.")
     model = passes.model
     total = total or model.look([samples.get(0).pictures[0]]).count
-    allowed = budgets_of(budgets, total)
+    allowed = budgets_of(terms.budgets, total)
     sizes: set[int] = set()
     right: dict[str, dict[int, list[list[Tensor]]]] = {}
     full: list[Tensor] = []
@@ -134,7 +152,7 @@ def compare(
             by_seed.append([])
         by_seed[seed].append(answers.cpu())
 
-    for number, (asked_for, view, free) in enumerate(_views(passes, samples, collate, chunk)):
+    for number, (asked_for, view, free) in enumerate(_views(passes, samples, collate, terms.chunk)):
         present = view.seen.present
         sizes.update(present.sum(1).tolist())
         kinds += [sample.question_type for sample in asked_for]
@@ -143,19 +161,21 @@ def compare(
         own: dict[str, list[Tensor]] = {
             one.name: [model.scores(view.seen, view.asked, selector) for selector in one.selectors] for one in trained
         }
-        for name in rules:
+        for name in terms.rules:
             if name == "oracle" and view.regions is None:
                 continue
-            own[name] = [RULES[name](_drawn(view, number, seed)) for seed in range(seeds if name in _DRAWN else 1)]
+            own[name] = [
+                RULES[name](_drawn(view, number, seed)) for seed in range(terms.seeds if name in _DRAWN else 1)
+            ]
         for name, by_seed in own.items():
             for keep, count in counts.items():
                 for seed, scores in enumerate(by_seed):
                     kept = allocate(scores, count, present)
                     note(name, keep, seed, _judged(view, asked_for, free, kept))
-        if tries:
+        if terms.tries:
             starts = [scores for by_seed in own.values() for scores in by_seed]
             for keep, count in counts.items():
-                kept, found = search(_drawn(view, number, 0), starts, count, tries)
+                kept, found = search(_drawn(view, number, 0), starts, count, terms.tries)
                 note(BEST, keep, 0, _judged(view, asked_for, free, kept) if free else found)
         progress(len(kinds) / len(samples))
     runs = {one.name: one.runs for one in trained}
@@ -169,13 +189,13 @@ def compare(
     ]
     return Comparison(
         model.base.title,
-        dataset,
+        "",
         total,
         tuple(allowed),
         torch.cat(full).numpy()[None],
         tuple(kinds),
         tuple(lines),
-        (*_notes(lines), *notes),
+        _notes(lines),
         {keep: f"1/{round(1 / b.share)}" if b.share else str(keep) for keep, b in allowed.items()}
         if len(sizes) > 1
         else {},

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from arrcoc_core.compute import Compute, Local, ShardBase, Vertex, WandbLaunch
-from arrcoc_core.errors import DeviceError
+from arrcoc_core.errors import ConfigError, DeviceError
 
 if TYPE_CHECKING:
     import torch
@@ -114,6 +114,27 @@ def choose_device(compute: Compute, world: World, say: Callable[[str], None] = l
         torch.cuda.set_device(world.local_rank)
         return torch.device("cuda", world.local_rank)
     return torch.device("cpu")
+
+
+def device_called(name: str) -> torch.device:
+    """The device that a command line calls "cpu", "cuda", "cuda:1" or "auto": a GPU, if there is one.
+
+    Raises ConfigError for another name, DeviceError for a GPU that is not there.
+    """
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if there else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise ConfigError(f"there is no device {name!r}", remedy='Take "cpu", "cuda" or "auto".')
+    if kind == "cuda" and int(number or 0) >= there:
+        raise DeviceError(
+            f"--device {name}: {there or 'no'} GPU{'' if there == 1 else 's'} here that torch can use",
+            remedy='Take "cpu", or check with nvidia-smi.',
+        )
+    return torch.device(name)
 
 
 def _kind(compute: Compute) -> str:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from arrcoc_core.errors import ArrcocError, ConfigError, DeviceError, render
+from arrcoc_core.errors import ArrcocError, ConfigError, render
 from training.decoding import read_picture
+from training.devices import device_called
 from training.pictures import figure, weights_in_words
 
 
@@ -48,7 +49,7 @@ def _explain(given: argparse.Namespace) -> None:
     if longest is not None and longest < 1:
         raise ConfigError(f"--max-answer-tokens {longest}: an answer has at least 1", remedy="Leave it out.")
     pictures = [_open(image) for image in given.images]
-    device = _device(given.device)
+    device = device_called(given.device)
     from training.model.arrcoc_qwen import MAX_ANSWER_TOKENS, ArrCocQwen
 
     result = Path(given.place) / "result"
@@ -78,19 +79,6 @@ def _open(image: str) -> NDArray[np.uint8]:
     """As in training: RGB, the right way up."""
     picture, _ = read_picture(Path(image).absolute(), image)
     return np.asarray(picture)
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    there = torch.cuda.is_available()
-    if asked == "auto":
-        return "cuda" if there else "cpu"
-    if asked.partition(":")[0] not in ("cpu", "cuda"):
-        raise ConfigError(f"there is no device {asked!r}", remedy='Take "cpu", "cuda" or "auto".')
-    if asked.startswith("cuda") and not there:
-        raise DeviceError("there is no GPU here that torch can use", remedy='Take "cpu", or check with nvidia-smi.')
-    return asked
 
 
 if __name__ == "__main__":

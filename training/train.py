@@ -79,9 +79,11 @@ MOST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
 
 def main() -> int:
     """Train the run, or the experiment, named on the command line; its exit code."""
-    if len(sys.argv) != 2:
-        print("usage: python -m training.train RUN_DIRECTORY | gs://BUCKET/runs/ID | EXPERIMENT_NAME", file=sys.stderr)
-        return 2
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        asked = sys.argv[1:] in (["-h"], ["--help"])
+        usage = "usage: python -m training.train RUN_DIRECTORY | gs://BUCKET/runs/ID | EXPERIMENT_NAME"
+        print(usage, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     if sys.argv[1].startswith("gs://"):
         from training.vertex_job import run_in_cloud
 

@@ -23,10 +23,10 @@ def explain(arguments: argparse.Namespace) -> int:
 def command_of(arguments: argparse.Namespace) -> list[str]:
     """The command line of `training.explain`, with whole paths: it does not run in the folder of who asks."""
     pictures = [str(Path(picture).resolve()) for picture in arguments.pictures]
-    out = ["--out", str(Path(arguments.out).resolve())]
-    keep = [] if arguments.keep is None else ["--keep", str(arguments.keep)]
+    given = {"--keep": arguments.keep, "--max-answer-tokens": arguments.max_answer_tokens, "--device": arguments.device}
+    options = [f"{name}={value}" for name, value in given.items() if value is not None]
     return [
-        *(sys.executable, "-m", "training.explain", *keep, *out),
+        *(sys.executable, "-m", "training.explain", *options, "--out", str(Path(arguments.out).resolve())),
         *("--", _place(arguments.run), *pictures, arguments.question),
     ]
 

@@ -213,6 +213,8 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("pictures", metavar="PICTURE", nargs="+", help="PNG or JPEG; several if it is about them all")
     command.add_argument("question", metavar="QUESTION")
     command.add_argument("--keep", type=_positive, metavar="K", help="visual tokens to read; default: as in training")
+    command.add_argument("--max-answer-tokens", type=_positive, metavar="N", help="tokens after which it is cut off")
+    command.add_argument("--device", metavar="DEVICE", help="cpu, or cuda:1; default: a GPU, if there is one")
     command.add_argument("--out", metavar="FILE", default="explained.png", help="the figure (default: %(default)s)")
 
     command = add("costs", "print what each machine of Vertex AI costs an hour, with the date of the prices")

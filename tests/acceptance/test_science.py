@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from training.batches import Collate
-from training.compare import compare
+from training.compare import Terms, compare
 from training.comparison import Comparison
 from training.data import Synthetic
 from training.model.arrcoc_qwen import ArrCocQwen
@@ -31,7 +31,7 @@ def test_the_hard_base_needs_the_right_tokens(full: bool) -> None:
     model = ArrCocQwen.from_base("tiny-hard")
     samples = Synthetic("validation", 1024 if full else 64, Sizing("square", 64), together=1, hard=True)
     collate = Collate(model.base.tokenizer, 64)
-    found = compare(Passes(model), [], samples, collate, budgets=("1/8", "1/16"), seeds=1, tries=4)
+    found = compare(Passes(model), [], samples, collate, Terms(("1/8", "1/16"), seeds=1, tries=4))
     assert found.full.mean() > 0.97
     for keep in found.budgets:
         teacher = found.line("teacher").right[keep].mean()
@@ -69,4 +69,4 @@ def _five_seeds(folder: Path) -> Comparison:
     ended = load_trained(runs, torch.device("cpu"))
     samples = Synthetic("validation", 1024, Sizing("square", 64), together=1, hard=True)
     collate = Collate(ended.passes.model.base.tokenizer, 64)
-    return compare(ended.passes, ended.trained, samples, collate, dataset=ended.dataset)
+    return compare(ended.passes, ended.trained, samples, collate)

@@ -49,7 +49,27 @@ def test_explain_takes_a_selectors_folder_and_pictures_from_where_one_is(
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     words = ["explain", run.name, "one.png", "which colour is the circle", "--keep", "5"]
+    words += ["--device", "cpu", "--max-answer-tokens", "1"]
     command = explaining(build_parser().parse_args(words))
     monkeypatch.chdir("/")
     assert explain.main(command[3:]) == 0
     assert "read 5 of 64 tokens" in capsys.readouterr().out and (tmp_path / "explained.png").is_file()
+
+
+def test_a_held_out_picture_smaller_than_the_budget_is_left_out_where_bad_ones_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.jsonl").write_text(
+            "".join(f'{{"image": "{k}.png", "question": "q{k}", "answer": "red"}}\n' for k in range(3))
+        )
+    for k, side in enumerate((64, 16, 64)):  # 64, 4 and 64 visual tokens
+        Image.new("RGB", (side, side), (90, 40 * k, 0)).save(tmp_path / f"{k}.png")
+    data = [f"data.dataset={tmp_path}", "data.resize=dynamic", "data.min_pixels=0"]
+    for handling, code in (("skip", 0), ("error", 2)):
+        run = make_result(tmp_path / handling, *data, f"data.bad_pictures={handling}")
+        options = {"budgets": "1/2,8", "samples": 3, "rules": "uniform", "search": 0, "device": "cpu"}
+        assert compare.main(command_of([run], options)[3:]) == code
+        said = capsys.readouterr().err
+        assert "the picture of question number 1 of" in said and "makes 4 visual tokens (16 x 16 px), and 8 are" in said
+    assert read_comparison(tmp_path / "skip" / run.name / "compare").questions == 3

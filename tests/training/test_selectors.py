@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from arrcoc_core.errors import ConfigError
 from training.batches import Collate
-from training.compare import budgets_of, compare
+from training.compare import Terms, budgets_of, compare
 from training.data import Sample, Synthetic
 from training.model.arrcoc_qwen import ArrCocQwen, Reading
 from training.model.budget import Budget
@@ -153,11 +153,7 @@ def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCoc
         [Trained("mine", ("run-1", "run-2"), (model.selector, model.selector))],
         samples,
         Collate(model.base.tokenizer, 64),
-        budgets=("1/4", "1/16"),
-        rules=("random", "teacher", "oracle"),
-        seeds=2,
-        tries=2,
-        dataset="synthetic",
+        Terms(("1/4", "1/16"), ("random", "teacher", "oracle"), seeds=2, tries=2),
     )
     assert found.budgets == (16, 4) and found.questions == 24 and found.full.mean() > 0.9
     assert found.line("random").right[4].shape == (2, 24) and found.line("teacher").right[4].shape == (1, 24)
@@ -188,7 +184,7 @@ def test_a_share_is_of_each_questions_own_tokens(model: ArrCocQwen, monkeypatch:
     whole = Synthetic("validation", 8, Sizing("square", 64), together=1)
     samples = Held([whole.get(k) if k < 4 else upper_half(whole.get(k)) for k in range(8)])
     found = compare(
-        Passes(model), [], samples, Collate(model.base.tokenizer, 64), budgets=("1/8",), rules=("teacher",), tries=0
+        Passes(model), [], samples, Collate(model.base.tokenizer, 64), Terms(("1/8",), ("teacher",), tries=0)
     )
     assert kept == [[64] * 4 + [32] * 4, [8] * 4 + [4] * 4]
     assert found.budgets == (8,) and "1/8 of each" in found.table() and found.figures()["total"] == 64
@@ -203,7 +199,7 @@ def test_where_several_people_answered_the_vqa_accuracy_of_what_is_written_count
         for sample, people in zip(map(questions.get, range(4)), said, strict=True)
     ]
     collate = Collate(model.base.tokenizer, 64)
-    found = compare(Passes(model), [], Held(samples), collate, budgets=("64",), rules=("uniform",), tries=1)
+    found = compare(Passes(model), [], Held(samples), collate, Terms(("64",), ("uniform",), tries=1))
     assert found.full[0].tolist() == pytest.approx([0.6, 1, 0, 1])
     assert all(line.right[64][0].tolist() == found.full[0].tolist() for line in found.lines)
     assert "VQA accuracy in %" in found.table() and found.figures()["measure"] == "VQA accuracy"
@@ -212,4 +208,4 @@ def test_where_several_people_answered_the_vqa_accuracy_of_what_is_written_count
 def test_a_rule_that_does_not_exist_is_refused(model: ArrCocQwen) -> None:
     samples = Synthetic("validation", 2, Sizing("square", 64), together=1)
     with pytest.raises(ConfigError, match="there is no rule 'magic'"):
-        compare(Passes(model), [], samples, Collate(model.base.tokenizer, 64), rules=("magic",))
+        compare(Passes(model), [], samples, Collate(model.base.tokenizer, 64), Terms(rules=("magic",)))
