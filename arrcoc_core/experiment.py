@@ -25,6 +25,7 @@ from arrcoc_core.values import INHERIT, Count, Text, Value, Whole, value
 BaseName = Literal[
     "tiny",
     "tiny-hard",
+    "tiny-hardened",
     "Qwen/Qwen3-VL-2B-Instruct",
     "Qwen/Qwen3-VL-4B-Instruct",
     "Qwen/Qwen3-VL-8B-Instruct",
@@ -58,8 +59,8 @@ class Model(Value):
     """The base that stays as it is; only the selector in front of it learns."""
 
     base: BaseName = INHERIT
-    """Base model: "tiny" and "tiny-hard" ship with the repository and run on a CPU; the others are Qwen3-VL from the
-    Hub."""
+    """Base model: "tiny", "tiny-hard" and "tiny-hardened" ship with the repository and run on a CPU; the others are
+    Qwen3-VL from the Hub."""
 
     revision: Revision = INHERIT
     """Revision of the base on the Hub, best a commit; "" = the newest, which is then kept for the whole run."""

@@ -21,7 +21,7 @@ SYNTHETIC_SPLITS = ("train", "validation")
 SYNTHETIC_SAMPLES = 20_000
 """Questions per epoch of the synthetic set where `max_train_samples` is 0."""
 
-TINY = ("tiny", "tiny-hard")
+TINY = ("tiny", "tiny-hard", "tiny-hardened")
 """Names of the bases that ship with the code."""
 
 PIXELS_PER_TOKEN: Mapping[str, int] = dict.fromkeys(TINY, 8)

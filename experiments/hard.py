@@ -2,7 +2,8 @@
 
 `arrcoc launch hard_seeds`, then `arrcoc compare hard_seeds`: the selector against its teacher, the rules, and the best
 subset that a search finds. `hard_objectives` are other ways to train it, the published rivals among them;
-`hard_features` and `hard_balance` leave parts of it out. docs/science.md has the tables.
+`hard_features` and `hard_balance` leave parts of it out; the base of `hard_base` did miss tokens while it learned.
+docs/science.md has the tables.
 """
 
 from arrcoc_core import Data, Evaluation, Experiment, Model, Tokens, Train, sweep
@@ -44,4 +45,5 @@ hard_objectives = sweep(
     name="hard_objectives",
 )
 hard_features = sweep(hard, {"model.features": ["texture", "vision"], "train.seed": seeds}, name="hard_features")
+hard_base = sweep(hard, {"model.base": ["tiny-hardened"], "train.seed": seeds}, name="hard_base")
 hard_balance = sweep(hard, {"model.balance": ["fixed"], "train.seed": seeds}, name="hard_balance")

@@ -14,17 +14,17 @@ from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.registry import SHIPPED, load_base
 from training.tiny.synthetic import EASY, HARD, Kind, pick, picture, questions
 from training.tiny.tokenizer import MERGE_SIZE, PATCH_SIZE, make_image_processor, make_tokenizer
-from training.tiny.train_base import EASY_BASE, HARD_BASE, SEED, Recipe, Trainer
+from training.tiny.train_base import EASY_BASE, HARD_BASE, HARDENED_BASE, SEED, Recipe, Trainer
 
-FOLDERS = {EASY_BASE: SHIPPED["tiny"], HARD_BASE: SHIPPED["tiny-hard"]}
-BOTH = pytest.mark.parametrize("recipe", FOLDERS, ids=lambda recipe: recipe.name)
+FOLDERS = {EASY_BASE: SHIPPED["tiny"], HARD_BASE: SHIPPED["tiny-hard"], HARDENED_BASE: SHIPPED["tiny-hardened"]}
+EACH = pytest.mark.parametrize("recipe", FOLDERS, ids=lambda recipe: recipe.name)
 
 
 def log(recipe: Recipe) -> list[dict]:
     return [json.loads(line) for line in (FOLDERS[recipe] / "training_log.jsonl").read_text().splitlines()]
 
 
-@BOTH
+@EACH
 def test_the_first_steps_of_the_script_are_those_of_the_shipped_log(recipe: Recipe) -> None:
     rows = list(islice(Trainer(recipe).train(), 5))
     # Processors add in different orders, and in bfloat16 round, too; a wrong seed or batch does a hundred times more.
@@ -34,16 +34,17 @@ def test_the_first_steps_of_the_script_are_those_of_the_shipped_log(recipe: Reci
         assert ours["loss"] == pytest.approx(shipped["loss"], rel=close)
 
 
-@BOTH
+@EACH
 def test_the_shipped_log_is_whole(recipe: Recipe) -> None:
     rows = log(recipe)
     assert [row["step"] for row in rows] == list(range(sum(stage.steps for stage in recipe.stages)))
     assert [row["stage"] for row in rows] == [stage.name for stage in recipe.stages for _ in range(stage.steps)]
-    assert np.mean([row["accuracy"] for row in rows if row["stage"] == "vision"][-50:]) > 0.995
+    if not recipe.start:
+        assert np.mean([row["accuracy"] for row in rows if row["stage"] == "vision"][-50:]) > 0.995
     assert np.mean([row["accuracy"] for row in rows[-50:]]) > (0.97 if recipe.hide else 0.995)
 
 
-@BOTH
+@EACH
 def test_the_shipped_base_is_a_small_qwen3_vl(recipe: Recipe) -> None:
     folder = FOLDERS[recipe]
     base = load_base(str(folder))
@@ -89,7 +90,7 @@ def test_packed_questions_are_read_as_if_each_were_alone() -> None:
     assert torch.equal(packed, alone.right)
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("tiny", EASY), ("tiny-hard", HARD)])
+@pytest.mark.parametrize(("name", "kinds"), [("tiny", EASY), ("tiny-hard", HARD), ("tiny-hardened", HARD)])
 def test_with_all_tokens_the_base_answers_held_out_questions(name: str, kinds: tuple[Kind, ...], full: bool) -> None:
     model, count = ArrCocQwen.from_base(name), 1024 if full else 192
     right = []

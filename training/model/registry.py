@@ -37,7 +37,11 @@ from training.model.attention import Attention
 from training.sharding import whole
 
 TINY_FOLDER = Path(__file__).parents[1] / "tiny" / "base"
-SHIPPED = {"tiny": TINY_FOLDER, "tiny-hard": TINY_FOLDER.with_name("hard_base")}
+SHIPPED = {
+    "tiny": TINY_FOLDER,
+    "tiny-hard": TINY_FOLDER.with_name("hard_base"),
+    "tiny-hardened": TINY_FOLDER.with_name("hardened_base"),
+}
 HUB_NAMES = (
     "Qwen/Qwen3-VL-2B-Instruct",
     "Qwen/Qwen3-VL-4B-Instruct",

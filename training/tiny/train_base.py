@@ -1,4 +1,4 @@
-"""Train a tiny base: `python -m training.tiny.train_base`, and the one of the hard set with `--base hard`.
+"""Train a tiny base: `python -m training.tiny.train_base`; those of the hard set with `--base hard`, `--base hardened`.
 
 Fixed numbers of steps over pictures that never repeat, in stages:
 
@@ -13,8 +13,7 @@ Fixed numbers of steps over pictures that never repeat, in stages:
 The easy base learns with tokens hidden from three pictures in five; about a thing of which none is left the right
 answer is "nothing". So it knows pictures of few tokens, as a real one knows pictures of many sizes, and does not guess
 what it cannot see. The hard base never misses a token while it learns, as real ones do not: it is brittle. How much
-of what a selector loses is this brittleness tells `--base hardened`: the hard base, trained on with tokens hidden. It
-does not ship.
+of what a selector loses is this brittleness tells `--base hardened`: the hard base, trained on with tokens hidden.
 
 Batches are pure functions of (seed, step), so the run is the same each time up to the order in which a processor
 adds its numbers. The result, with tokenizer, processor, model card and the loss of each step, is a folder beside this
@@ -117,7 +116,7 @@ HARD_BASE = Recipe(
 HARDENED_BASE = replace(
     HARD_BASE,
     name="hardened",
-    folder="",
+    folder="hardened_base",
     stages=(Stage("both", 400, 1e-3),),
     hide=True,
     probe=False,
@@ -255,10 +254,10 @@ def model_card(trainer: Trainer, accuracy: float) -> str:
         else """it never missed a token while it learned, so it is brittle when some are left out; what is measured on
   it compares selectors with each other, and says nothing about how a real base bears the loss of tokens."""
     )
-    return f"""# The tiny base of the {recipe.name} set
+    return f"""# The {recipe.name} tiny base
 
-A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, trained {begin} by
-`python -m training.tiny.train_base --base {recipe.name}`, with a tokenizer of one token a word and 64 visual tokens a
+A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, trained {begin}
+by `python -m training.tiny.train_base --base {recipe.name}`, with a tokenizer of one token a word and 64 visual tokens a
 picture.
 
 - **For**: trying and testing the selector on two processor cores, frozen, through the code that the real bases use.
@@ -277,14 +276,12 @@ def main() -> None:
     """Train, print progress, write the base's folder (or the one given)."""
     parser = argparse.ArgumentParser(description="Train a tiny frozen base.")
     parser.add_argument("--base", choices=list(RECIPES), default="easy", help="which one (default: easy)")
-    parser.add_argument("--out", type=Path, help="folder to write (default: the one that ships, if it does)")
+    parser.add_argument("--out", type=Path, help="folder to write (default: the one that ships)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()
     recipe = RECIPES[arguments.base]
-    if not (recipe.folder or arguments.out):
-        parser.error(f"the {recipe.name} base does not ship: name a folder for it with --out")
     out = arguments.out or Path(__file__).parent / recipe.folder
     out.mkdir(parents=True, exist_ok=True)
 
