@@ -256,9 +256,9 @@ def model_card(trainer: Trainer, accuracy: float) -> str:
     )
     return f"""# The {recipe.name} tiny base
 
-A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, trained {begin}
-by `python -m training.tiny.train_base --base {recipe.name}`, with a tokenizer of one token a word and 64 visual tokens a
-picture.
+A Qwen3-VL (`Qwen3VLForConditionalGeneration`, unchanged) of {size:,} parameters in float32, with a tokenizer of one
+token a word and 64 visual tokens a picture, trained {begin} by
+`python -m training.tiny.train_base --base {recipe.name}`.
 
 - **For**: trying and testing the selector on two processor cores, frozen, through the code that the real bases use.
   It knows eight shapes, eight colours and {kinds}, and nothing of the world.
