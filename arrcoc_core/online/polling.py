@@ -7,6 +7,7 @@ One thread and one connection per server; runs that are due at about the same ti
 
     visible and live        `Pace.visible_s`, or `Pace.busy_s` while rows come; at once again while more is to be had
     live, not visible       `Pace.hidden_s`
+    `expected`, not there   as a live one: whoever waits for a first row sees it as soon as any other
     ended                   once more after `Pace.last_look_s`, then not any more (until it is watched anew)
     ended, but `expected`   `Pace.hidden_s`: its own store says that it will go on (a run that was preempted)
     refused                 `Pace.refused_s`: no permission, no such run, a full disk
@@ -322,7 +323,7 @@ class _ServerThread(threading.Thread):
         node = (project or {}).get("run")
         if node is None and run.expected:  # it has not logged yet
             with self._changed:
-                run.confirmed, run.problem, run.due = asked_at, "", asked_at + self._pace.last_look_s
+                run.confirmed, run.problem, run.due = asked_at, "", asked_at + run.interval(self._pace)
             return True
         if node is None:
             path = run.path

@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,17 @@ def test_a_run_that_its_store_expects_back_is_still_looked_at(write: Write, watc
     one.until(lambda: any(line.get("state") == "failed" for line in one.of(folder)))
     run.rows(rows(3, 6))
     one.until(lambda: losses(folder) == wanted(6))
+
+
+def test_a_run_that_is_waited_for_is_there_as_soon_as_it_logs(write: Write, watching: Callable[..., Watching]) -> None:
+    one = watching(replace(QUICK, hidden_s=3600, last_look_s=3600))
+    there = parse_run_path(write("another").path)
+    folder = one.folder / "late"
+    one.poller.watch(folder, one.server, replace(there, run_id="late"), visible=True, expected=True)
+    time.sleep(0.2)  # some looks find nothing
+    run = write("late")
+    run.rows(rows(0, 3))
+    one.until(lambda: losses(folder) == wanted(3), within_s=20)
 
 
 @pytest.mark.timeout(900)
