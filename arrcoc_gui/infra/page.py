@@ -20,10 +20,9 @@ from arrcoc_gui.cloud.page import CloudPage
 from arrcoc_gui.cloud.resource_view import ResourceList
 from arrcoc_gui.cloud.trouble_view import TroubleView
 from arrcoc_gui.cloud_task import Ending
-from arrcoc_gui.infra.agent_request import AgentRequest
+from arrcoc_gui.infra.number_request import NumberRequest, agent_request, quota_request
 from arrcoc_gui.infra.queue_card import QueueCard
 from arrcoc_gui.infra.queue_rows import removal_question
-from arrcoc_gui.infra.request import QuotaRequest
 from arrcoc_gui.infra.tables import COST_HEADERS, JOB_HEADERS, QUOTA_HEADERS, InfraTables
 from arrcoc_gui.links import open_web
 from arrcoc_gui.state import AppState
@@ -79,7 +78,7 @@ class InfraPage(CloudPage):
     def __init__(self, state: AppState, parent: QWidget | None = None) -> None:
         super().__init__(state, "Infra", ABOUT, parent)
         self.tables = InfraTables()
-        self.request: QuotaRequest | None = None
+        self.request: NumberRequest | None = None
         self.again = QPushButton("Refresh")
         self.again.setAccessibleName("Look again")
         self.again.clicked.connect(self.refresh)
@@ -91,7 +90,7 @@ class InfraPage(CloudPage):
         self.queue.stop_wanted.connect(self.ask_stop_agent)
         self.queue.remove_wanted.connect(lambda _: self.ask_remove_item())
         self.queue.fix_wanted.connect(self.ask_fix)
-        self.agent_request: AgentRequest | None = None
+        self.agent_request: NumberRequest | None = None
         quotas = PlainTable("Quota", QUOTA_HEADERS, right=(3, 4, 5), stretch=6, most=10, give_way=(4, 5))
         quotas.confirmed.connect(lambda _: self.ask_request())
         quotas.current_changed.connect(lambda _: self._offer_request())
@@ -190,7 +189,7 @@ class InfraPage(CloudPage):
         if rows is None or self.busy:
             return
         waiting = sum(item.get("state") in ("waiting", "leased") for item in rows.items)
-        self.agent_request = AgentRequest(rows.title, waiting, sandbox=self.state.sandbox.on, parent=self)
+        self.agent_request = agent_request(rows.title, waiting, sandbox=self.state.sandbox.on, parent=self)
         self.agent_request.confirmed.connect(
             lambda slots: self._change_queue(
                 ["agent", "--detach", "--slots", f"{slots}", *self.queue.which],
@@ -246,7 +245,7 @@ class InfraPage(CloudPage):
         quota = self.tables.quotas.get(self.quotas.table.current_key)
         if quota is None or self.busy or not self.wanted.isEnabled():
             return
-        self.request = QuotaRequest(quota, self)
+        self.request = quota_request(quota, self)
         kind = ["--on-demand"] if quota.kind == "on-demand" else []
         self.request.confirmed.connect(
             lambda count: self._request(["infra", "--request", f"{quota.gpu}={count}@{quota.region}", *kind])

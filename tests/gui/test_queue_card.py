@@ -147,7 +147,7 @@ def test_an_agent_is_started_here_and_stopped(
     looked(qtbot, page)
     assert card.no_agent.isVisible() and "is empty" in card.none.text()
     page.ask_start_agent()
-    page.agent_request.slots_.setValue(3)
+    page.agent_request.count.setValue(3)
     page.agent_request.yes.click()
     try:
         qtbot.waitUntil(lambda: card.agent_here is True, timeout=LONG_MS)
