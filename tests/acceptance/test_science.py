@@ -46,11 +46,11 @@ def test_the_hard_base_needs_the_right_tokens(full: bool) -> None:
 def test_the_selector_goes_past_its_teacher(tmp_path: Path, figures: Record) -> None:
     found = _five_seeds(tmp_path)
     for keep in found.budgets[-2:]:  # 1/8 and 1/16
-        gain = found.against("hard", "teacher", keep)
+        gain = found.against("hard_seeds", "teacher", keep)
         figures(f"hard set, K={keep}, past the teacher", points=100 * gain.mean, low=100 * gain.low)
         assert gain.low > 0
         for name in RULES_TO_BEAT:
-            lead = found.against("hard", name, keep)
+            lead = found.against("hard_seeds", name, keep)
             figures(f"hard set, K={keep}, past {name}", points=100 * lead.mean, low=100 * lead.low)
             assert lead.mean > 0.25, (name, keep)
 
