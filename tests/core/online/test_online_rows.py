@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wandb_files import write_segment
 
@@ -17,7 +17,8 @@ from arrcoc_core.online.decoding import as_columns, flat_config, numbers_of, par
 
 NAMES = st.sampled_from(["loss", "train/loss", "d", "h", "word", "_hidden", "ünï/ключ", "a.b"])
 LEAVES = st.one_of(
-    st.floats(),
+    # wandb-core writes -0.0 as -0, which is the whole number 0 to all who read JSON: no file and no server has it.
+    st.floats().map(lambda value: value or 0.0),
     st.integers(-(2**70), 2**70),
     st.booleans(),
     st.none(),
@@ -52,7 +53,6 @@ def cached(directory: Path, rows: list[dict[str, Any]]) -> Path:
 
 @settings(max_examples=30, deadline=None)
 @given(rows=ROWS)
-@example(rows=[{"loss": -0.0}])
 def test_it_is_the_same_as_from_the_file(rows: list[dict[str, Any]], tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("rows")
     # Two paths may be spelled the same; which of them counts depends on their order, which a file does not keep.
@@ -64,9 +64,8 @@ def test_it_is_the_same_as_from_the_file(rows: list[dict[str, Any]], tmp_path_fa
     assert got.names == want.names
     for name in want.names:
         a, b = got.series(name), want.series(name)
-        # Bit for bit, but for the sign of a zero: a file's -0.0 is read as 0.0.
-        assert [(part + 0.0).tobytes() for part in (a.step, a.value, a.time)] == [
-            (part + 0.0).tobytes() for part in (b.step, b.value, b.time)
+        assert [part.tobytes() for part in (a.step, a.value, a.time)] == [
+            part.tobytes() for part in (b.step, b.value, b.time)
         ]
 
 
