@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFormLayout, QWidget
 
 from arrcoc_gui.infra.tables import Quota
 from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import text_label
 from arrcoc_gui.widgets.inputs import SpinBox
+from arrcoc_gui.widgets.question import Form
 
 MOST_QUOTA = 4096
 MOST_SLOTS = 64
 
 
-class NumberRequest(QDialog):
-    """One number, asked for beside how things stand now; `confirmed` carries it. Nothing is agreed to by accident: the
-    button that does nothing is the default."""
+class NumberRequest(Form):
+    """One number, asked for beside how things stand now; `confirmed` carries it."""
 
     confirmed = Signal(int)
 
     def __init__(
         self,
+        title: str,
         question: str,
         about: str,
         now: tuple[str, str],
@@ -30,11 +31,9 @@ class NumberRequest(QDialog):
         agree: tuple[str, str],
         parent: QWidget | None = None,
     ) -> None:
-        """now: what stands, and its value; asked: the number's label, and its name for those who listen; agree: the
-        button, and its name."""
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setModal(True)
+        """now: what stands, and its value; asked: the number's label, and its name for those who listen; agree: as in
+        `Form.lay_out`."""
+        super().__init__(title, parent)
         self.count = SpinBox()
         self.count.setMinimumHeight(theme().px(30))
         self.count.setRange(1, most)
@@ -43,27 +42,7 @@ class NumberRequest(QDialog):
         form.setHorizontalSpacing(theme().px(14))
         form.addRow(now[0], text_label(now[1], "mono", wrap=False))
         form.addRow(asked[0], self.count)
-        self.no = QPushButton("Not now")
-        self.no.setAccessibleName("Not now")
-        self.no.clicked.connect(self.reject)
-        self.yes = QPushButton(agree[0])
-        self.yes.setProperty("look", "primary")
-        self.yes.setAccessibleName(agree[1])
-        self.yes.setAutoDefault(False)
-        self.yes.clicked.connect(self._confirm)
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        buttons.addWidget(self.no)
-        buttons.addWidget(self.yes)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(*[theme().px(18)] * 4)
-        layout.setSpacing(theme().px(12))
-        layout.addWidget(text_label(question, "title", wrap=False))
-        layout.addWidget(text_label(about, "muted"))
-        layout.addLayout(form)
-        layout.addLayout(buttons)
-        self.setMinimumWidth(theme().px(460))
-        self.no.setDefault(True)
+        self.lay_out(question, about, [form], agree, self._confirm, harmless=False)
         self.count.setFocus()
 
     def _confirm(self) -> None:
@@ -76,6 +55,7 @@ def quota_request(quota: Quota, parent: QWidget | None = None) -> NumberRequest:
     what = "vCPUs" if quota.gpu == "CPU" else f"{quota.gpu} GPUs"
     granted = "not known" if quota.limit is None else "no limit" if quota.limit < 0 else f"{quota.limit:,}"
     request = NumberRequest(
+        "Request quota",
         f"Ask Google for {quota.kind} {what} in {quota.region}?",
         "A request costs nothing. Small numbers are often granted within minutes, others after days, and some are "
         "refused; Infra shows how it stands.",
@@ -85,7 +65,6 @@ def quota_request(quota: Quota, parent: QWidget | None = None) -> NumberRequest:
         ("Request", "Request this quota"),
         parent,
     )
-    request.setWindowTitle("Request quota")
     request.count.setValue(max(quota.needed, (quota.limit or 0) + 1, 1))
     return request
 
@@ -94,7 +73,8 @@ def agent_request(queue: str, waiting: int, *, sandbox: bool, parent: QWidget | 
     """How many runs an agent on this machine may have at once, before it is started."""
     now = "It begins with what waits now. " if waiting else ""
     money = "In the sandbox nothing is paid." if sandbox else "Every run it takes rents a machine, which you pay for."
-    request = NumberRequest(
+    return NumberRequest(
+        "Start an agent",
         f"Start an agent of {queue} on this machine?",
         f"It takes runs from the queue and sees them to their end on Vertex AI. {now}{money} It goes on when this "
         "window closes, until it is stopped.",
@@ -104,5 +84,3 @@ def agent_request(queue: str, waiting: int, *, sandbox: bool, parent: QWidget | 
         ("Start the agent", "Start the agent"),
         parent,
     )
-    request.setWindowTitle("Start an agent")
-    return request

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QSizePolicy, QWidget
 
 from arrcoc_core.formatting import plural
 from arrcoc_gui.monitor.chart_toolbar import StickyMenu
@@ -18,6 +18,7 @@ from arrcoc_gui.theme import theme
 from arrcoc_gui.widgets.card import text_label
 from arrcoc_gui.widgets.combo import MenuButton
 from arrcoc_gui.widgets.labels import as_written
+from arrcoc_gui.widgets.question import Form
 
 MOST_LISTED = 25
 HERE = "This project's runs"
@@ -123,43 +124,26 @@ def _few(names: list[str]) -> str:
     return names[0] if len(names) == 1 else plural(len(names), "project")
 
 
-class OtherProject(QDialog):
+class OtherProject(Form):
     """`chosen` carries "entity/project"."""
 
     chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setModal(True)
-        self.setWindowTitle("Another W&B project")
+        super().__init__("Another W&B project", parent)
         self.field = QLineEdit()
         self.field.setPlaceholderText("entity/project, or the address of its page")
         self.field.setAccessibleName("W&B project")
         self.wrong = text_label("", "bad")
-        self.no = QPushButton("Not now")
-        self.no.setAccessibleName("Not now")
-        self.no.setAutoDefault(False)
-        self.no.clicked.connect(self.reject)
-        self.yes = QPushButton("List its runs")
-        self.yes.setProperty("look", "primary")
-        self.yes.setAccessibleName("List its runs")
-        self.yes.clicked.connect(self._choose)
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        buttons.addWidget(self.no)
-        buttons.addWidget(self.yes)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(*[theme().px(18)] * 4)
-        layout.setSpacing(theme().px(12))
-        layout.addWidget(text_label("Which project at W&B?", "title", wrap=False))
-        layout.addWidget(text_label("Its runs are listed and read; nothing of it is changed.", "muted"))
-        layout.addWidget(self.field)
-        layout.addWidget(self.wrong)
-        layout.addLayout(buttons)
-        self.setMinimumWidth(theme().px(440))
+        self.lay_out(
+            "Which project at W&B?",
+            "Its runs are listed and read; nothing of it is changed.",
+            [self.field, self.wrong],
+            ("List its runs", "List its runs"),
+            self._choose,
+            harmless=True,
+        )
         self.wrong.hide()
-        self.yes.setDefault(True)
         self.field.setFocus()
 
     def _choose(self) -> None:
