@@ -94,7 +94,7 @@ def choose_device(compute: Compute, world: World, say: Callable[[str], None] = l
     """The device of this rank. Raises DeviceError when GPUs were asked for and fewer, or others, are there."""
     import torch
 
-    asked, there = gpus_asked_for(compute), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    asked, there = gpus_asked_for(compute), _gpus_here()
     if asked and not isinstance(compute, Local) and os.environ.get(STAND_IN) == "cpu":
         say(
             f"NO GPU HERE: this machine only stands in for one with {asked} x {_kind(compute)} ({STAND_IN}=cpu); "
@@ -116,6 +116,13 @@ def choose_device(compute: Compute, world: World, say: Callable[[str], None] = l
     return torch.device("cpu")
 
 
+def _gpus_here() -> int:
+    """How many GPUs torch can use."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def device_called(name: str) -> torch.device:
     """The device that a command line calls "cpu", "cuda", "cuda:1" or "auto": a GPU, if there is one.
 
@@ -123,7 +130,7 @@ def device_called(name: str) -> torch.device:
     """
     import torch
 
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = _gpus_here()
     if name == "auto":
         return torch.device("cuda" if there else "cpu")
     kind, _, number = name.partition(":")
