@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from training.noise import Noise
 from training.objectives import Objective, Step
 
 if TYPE_CHECKING:
@@ -72,14 +73,15 @@ class Passes:
         objective: Objective,
         budget: Budget,
         *,
+        seeds: Sequence[int],
         progress: float,
         selections: int,
         recompute: bool = False,
     ) -> Tensor:
         """The forward pass of a training step: the mean loss of the batch's questions, with gradient to the selector.
 
-        progress: 0..1, how much of the training is over; selections, `recompute`: train.selections and
-        train.gradient_checkpointing.
+        seeds: of what is drawn at random for each question; progress: 0..1, how much of the training is over;
+        selections, `recompute`: train.selections and train.gradient_checkpointing.
         """
         seen, asked = self.see(batch)
         if recompute:
@@ -90,8 +92,9 @@ class Passes:
         else:
             scores = self.model.scores(seen, asked)
         keep = budget.counts(scores.detach(), seen.present, batch.questions)
+        noise = Noise.of(seeds, seen.counts, scores.device)
         with self.precision():
-            return objective(Step(self.model, seen, asked, scores, keep, progress, selections))
+            return objective(Step(self.model, seen, asked, scores, keep, noise, progress, selections))
 
     def read(self, seen: Seen, asked: Asked, kept: Tensor) -> Reading:
         """`ArrCocQwen.read`."""

@@ -132,6 +132,7 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
     from training.devices import World, choose_device
     from training.model.budget import Budget
     from training.model.registry import token_side
+    from training.noise import noise_seeds
     from training.objectives import find_objective
     from training.passes import Passes, new_model
 
@@ -144,7 +145,6 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
     )
     collate = Collate.of(model.base.tokenizer, experiment.data)
     batch = collate([samples.get(index) for index in range(min(len(samples), train.batch_size))])
-    torch.manual_seed(train.seed)
     objective = find_objective(train.objective, train.first_share)
     optimizer = torch.optim.AdamW(model.selector.parameters(), lr=train.learning_rate)
     trained = dict(model.selector.named_parameters())
@@ -156,6 +156,7 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
             batch,
             objective,
             Budget.of(experiment.tokens).in_step(step, train.budgets),
+            seeds=noise_seeds(train.seed, step, 0, len(batch.questions)),
             progress=progress,
             selections=train.selections,
             recompute=train.gradient_checkpointing,

@@ -217,6 +217,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     from training.batches import Collate, Forwards, Order, load_batches
     from training.data import open_samples, pin
     from training.evaluation import Evaluator, read_of
+    from training.noise import noise_seeds
     from training.pace import Pace
     from training.reports import Reports
     from training.shaping import Sizing
@@ -365,13 +366,13 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
         loss = 0.0
         for n in range(forwards):
             begin = world.rank * share + n * training.batch_size  # its first question's place in the step
-            torch.manual_seed(noise_seed(training.seed, step, begin))
             try:
                 batch = pace.next(batches)
                 mean = passes.loss(
                     batch,
                     objective,
                     budget.in_step(step, training.budgets),
+                    seeds=noise_seeds(training.seed, step, begin, len(batch.questions)),
                     progress=step / total,
                     selections=training.selections,
                     recompute=training.gradient_checkpointing,
@@ -446,14 +447,6 @@ def rate(step: int, total: int, warmup_ratio: float) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-
-def noise_seed(seed: int, step: int, place: int) -> int:
-    """The seed of everything random in one forward pass, whose first question has this place among those of its step:
-    passes over the same questions draw the same noise, on whichever rank they are made."""
-    import numpy as np
-
-    return int(np.random.SeedSequence((seed, step, place)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def sum_over_ranks(parameters: list[torch.nn.Parameter], loss: float, world: World) -> float:

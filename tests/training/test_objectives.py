@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 from training.batches import Batch, Collate
 from training.data import Synthetic
 from training.model.arrcoc_qwen import ArrCocQwen
+from training.model.seeing import Seen
 from training.model.selector import NOWHERE
+from training.noise import Noise, noise_seeds
 from training.objectives import OBJECTIVES, Step, find_objective
 from training.objectives.distillation import distillation_loss
 from training.objectives.gates import soft_top
@@ -32,11 +35,14 @@ def batch(model: ArrCocQwen) -> Batch:
 
 @pytest.fixture
 def step(model: ArrCocQwen, batch: Batch) -> Step:
-    torch.manual_seed(0)
     seen = model.look(batch.pictures).about(batch.about)
     asked = model.ask(batch.questions, batch.answers, seen.grids)
     scores = torch.zeros(seen.present.shape, requires_grad=True)
-    return Step(model, seen, asked, scores, keep=torch.full((16,), 8))
+    return Step(model, seen, asked, scores, torch.full((16,), 8), noise_of(seen))
+
+
+def noise_of(seen: Seen, seed: int = 0) -> Noise:
+    return Noise.of(noise_seeds(seed, 1, 0, len(seen)), seen.counts, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -53,7 +59,6 @@ def test_an_objective_has_a_finite_gradient_and_leaves_the_base_alone(step: Step
 @pytest.mark.parametrize("name", ["distil", "rloo", "noise-gate", "bernoulli-gate"])
 def test_following_the_gradient_finds_more_of_what_is_asked_about(model: ArrCocQwen, batch: Batch, name: str) -> None:
     """Scores learned freely for 16 questions, without a selector: the answers get likelier from 8 of 64 tokens."""
-    torch.manual_seed(1)
     seen = model.look(batch.pictures).about(batch.about)
     asked = model.ask(batch.questions, batch.answers, seen.grids)
     scores = torch.zeros(seen.present.shape, requires_grad=True)
@@ -61,15 +66,15 @@ def test_following_the_gradient_finds_more_of_what_is_asked_about(model: ArrCocQ
     before = _loss_of_top(model, seen, asked, scores)
     for k in range(20):
         optimizer.zero_grad()
-        OBJECTIVES[name](Step(model, seen, asked, scores, keep=torch.full((16,), 8), progress=k / 20)).backward()
+        noise = noise_of(seen, seed=k)
+        OBJECTIVES[name](Step(model, seen, asked, scores, torch.full((16,), 8), noise, progress=k / 20)).backward()
         optimizer.step()
     assert _loss_of_top(model, seen, asked, scores) < before - 0.3
 
 
 def test_two_objectives_follow_each_other(step: Step) -> None:
     both = find_objective("distil+saliency", 0.25)
-    early = Step(step.model, step.seen, step.asked, step.scores, step.keep, progress=0.2)
-    late = Step(step.model, step.seen, step.asked, step.scores, step.keep, progress=0.25)
+    early, late = replace(step, progress=0.2), replace(step, progress=0.25)
     assert both(early) == OBJECTIVES["distil"](early)
     assert both(late) == OBJECTIVES["saliency"](late)
 
@@ -95,9 +100,8 @@ def test_the_probabilities_of_all_ordered_selections_add_up_to_one() -> None:
 
 
 def test_selections_are_drawn_as_likely_as_they_are_said_to_be() -> None:
-    torch.manual_seed(0)
     scores = torch.tensor([[0.0, 1.0, 2.0]])
-    order = draw(scores.expand(20_000, -1), 2)
+    order = draw(scores.expand(20_000, -1), 2, torch.rand(20_000, 3, generator=torch.Generator().manual_seed(0)))
     for first, second in ((2, 1), (0, 2)):
         seen = ((order[:, 0] == first) & (order[:, 1] == second)).float().mean().item()
         said = (
@@ -110,7 +114,7 @@ def test_selections_are_drawn_as_likely_as_they_are_said_to_be() -> None:
 
 def test_a_reward_that_is_always_the_same_teaches_nothing(step: Step) -> None:
     """Keep all N tokens: every selection is the same, so no advantage is left."""
-    everything = Step(step.model, step.seen, step.asked, step.scores, keep=torch.full((16,), step.seen.count))
+    everything = replace(step, keep=torch.full((16,), step.seen.count))
     rloo(everything).backward()
     assert step.scores.grad is not None and step.scores.grad.abs().max() < 1e-5
 
@@ -131,16 +135,17 @@ def _loss_of_top(model: ArrCocQwen, seen: object, asked: object, scores: Tensor)
     return model.read(seen, asked, kept).loss.mean().item()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["distil", "saliency", "soft-gate", "straight-through"])
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_question_hears_nothing_of_the_padding_beside_longer_ones(model: ArrCocQwen, batch: Batch, name: str) -> None:
-    """About one picture, alone and beside a question about two: the same gradient."""
+    """About one picture, alone and beside a question about two: the same noise and the same gradient."""
     alone = model.look(batch.pictures[:3])
     gradients = []
     for about in ([(0,)], [(0,), (1, 2)]):
         seen = alone.about(about)
         asked = model.ask(batch.questions[: len(about)], batch.answers[: len(about)], seen.grids)
         scores = torch.where(seen.present, -torch.arange(seen.count) / 64, NOWHERE).requires_grad_()
-        (OBJECTIVES[name](Step(model, seen, asked, scores, torch.full((len(about),), 8))) * len(about)).backward()
+        step = Step(model, seen, asked, scores, torch.full((len(about),), 8), noise_of(seen))
+        (OBJECTIVES[name](step) * len(about)).backward()
         assert scores.grad is not None
         gradients.append(scores.grad[0, : alone.count])
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-3)

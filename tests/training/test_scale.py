@@ -118,11 +118,12 @@ def test_two_that_share_the_base_are_killed_and_one_goes_on(
 def test_two_are_as_one_with_twice_the_batch(
     make_run: MakeRun, start_trainer: Start, torchrun: Callable[[Path], Torchrun]
 ) -> None:
-    """The base shared out, held-out questions for three passes, so that one rank has to go along with the other's
-    last, and a cache of the encoder's features, of which each finds others."""
-    alone = make_run("evaluation.samples=150", "train.batch_size=8", "train.gradient_accumulation_steps=1")
+    """An objective that draws at random; the base shared out, held-out questions for three passes, so that one rank
+    has to go along with the other's last, and a cache of the encoder's features, of which each finds others."""
+    both = ("train.objective=distil+rloo", "evaluation.samples=150")
+    alone = make_run(*both, "train.batch_size=8", "train.gradient_accumulation_steps=1")
     one = start_trainer(alone)
-    run = make_run("evaluation.samples=150", "compute.shard_base=always", "data.feature_cache_gb=0.1")
+    run = make_run(*both, "compute.shard_base=always", "data.feature_cache_gb=0.1")
     two = torchrun(run)
     assert one.wait() == 0, one.said
     assert two.process.wait(240) == 0, two.said

@@ -27,8 +27,10 @@ def noise_gate(step: Step) -> Tensor:
     """
     p = soft_top(step.scores, step.keep, _temperature(step.progress))
     tokens, there = step.seen.tokens, step.seen.present
-    noisy = VisualTokens(_noisy(tokens.embeddings, p, there), _noisy(tokens.deepstack, p[:, None], there[:, None]))
-    return _loss(step, noisy)
+    levels, width = tokens.deepstack.shape[1], tokens.deepstack.shape[3]
+    drawn = step.noise.normal(width * levels).unflatten(2, (levels, width)).transpose(1, 2)
+    embeddings = _noisy(tokens.embeddings, p, there, step.noise.normal(width))
+    return _loss(step, VisualTokens(embeddings, _noisy(tokens.deepstack, p[:, None], there[:, None], drawn)))
 
 
 def soft_gate(step: Step) -> Tensor:
@@ -49,7 +51,7 @@ def bernoulli_gate(step: Step) -> Tensor:
     from a separate localizer, and its several anchors, are left out.
     """
     p = soft_top(step.scores, step.keep, 1.0).clamp(_LEAST, 1 - _LEAST)
-    chance = torch.rand_like(p).clamp(_LEAST, 1 - _LEAST)
+    chance = step.noise.uniform().clamp(_LEAST, 1 - _LEAST)
     gate = torch.sigmoid((torch.logit(p) + torch.logit(chance)) / _temperature(step.progress))
     return _loss(step, _faded_tokens(step, gate))
 
@@ -95,11 +97,12 @@ def _temperature(progress: float) -> float:
     return _FROM * (1 - progress) + _TO * progress
 
 
-def _noisy(values: Tensor, p: Tensor, present: Tensor) -> Tensor:
+def _noisy(values: Tensor, p: Tensor, present: Tensor, noise: Tensor) -> Tensor:
+    """noise: of variance 1, like values."""
     share = p[..., None].to(values.dtype)
     mean = _mean(values, present)
     deviation = _mean((values - mean).square(), present).sqrt()
-    noise = torch.randn_like(values) * deviation
+    noise = noise.to(values.dtype) * deviation
     return share.clamp_min(_LEAST).sqrt() * values + (1 - share).clamp_min(_LEAST).sqrt() * noise
 
 

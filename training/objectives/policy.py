@@ -17,12 +17,14 @@ from torch import Tensor
 from training.model.selector import NOWHERE
 from training.objectives.step import Step, answer_log_likelihood
 
+_LEAST = 1e-30  # the logarithm of no chance at all is none
+
 
 def rloo(step: Step) -> Tensor:
     """The REINFORCE surrogate; its gradient, not its value, means something."""
     rewards, likelihoods = [], []
     for _ in range(step.samples):
-        order = draw(step.scores.detach(), int(step.keep.max()))
+        order = draw(step.scores.detach(), int(step.keep.max()), step.noise.uniform())
         drawn = torch.arange(order.shape[1], device=order.device) < step.keep[:, None]
         likelihoods.append(selection_log_likelihood(step.scores, order, drawn))
         with torch.no_grad():
@@ -33,9 +35,12 @@ def rloo(step: Step) -> Tensor:
     return -(advantage * torch.stack(likelihoods)).mean()
 
 
-def draw(scores: Tensor, keep: int) -> Tensor:
-    """K tokens of each row without replacement, in the order in which they were drawn: [B, N] -> int64 [B, K]."""
-    gumbel = -torch.empty_like(scores).exponential_().log()
+def draw(scores: Tensor, keep: int, chance: Tensor) -> Tensor:
+    """K tokens of each row without replacement, in the order in which they were drawn: [B, N] -> int64 [B, K].
+
+    chance: uniform in 0..1, [B, N].
+    """
+    gumbel = -(-chance.clamp_min(_LEAST).log()).log()
     return (scores + gumbel).topk(keep, 1).indices
 
 

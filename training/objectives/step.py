@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from training.model.prompts import Asked
     from training.model.pruning import VisualTokens
     from training.model.seeing import Seen
+    from training.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Step:
     """B questions in one forward pass of the training.
 
     scores: [B, N] float32, of the selector, with gradient. keep: int64 [B], K of each question. progress: 0..1, how
-    much of the training is over. samples: how many selections a sampling objective draws for each question. Noise is
-    drawn from torch's global generator, which the trainer seeds for each pass.
+    much of the training is over. samples: how many selections a sampling objective draws for each question. noise:
+    where all that is random comes from.
     """
 
     model: ArrCocQwen
@@ -33,6 +34,7 @@ class Step:
     asked: Asked
     scores: Tensor
     keep: Tensor
+    noise: Noise
     progress: float = 0.0
     samples: int = 4
 
