@@ -11,6 +11,7 @@ from torch import nn
 from transformers import Qwen3VLConfig, Qwen3VLMoeConfig
 
 from training.model.selector import (
+    Balance,
     Selector,
     SelectorConfig,
     allocate,
@@ -198,3 +199,19 @@ def test_a_spot_of_another_colour_is_salient_and_an_even_cell_holds_no_informati
 def test_a_picture_of_any_size_is_described_once_per_token() -> None:
     texture = describe(torch.rand(2, 3, 96, 128), (3, 4))
     assert texture.means.shape == (2, 12, CHANNELS) and texture.entropy.shape == texture.salience.shape == (2, 12)
+
+
+@pytest.mark.parametrize("balance", ["learned", "fixed"])
+@pytest.mark.parametrize("counts", [(1,), (4, 1)], ids=str)
+def test_a_picture_of_one_token_has_a_score_and_a_gradient(balance: Balance, counts: tuple[int, ...]) -> None:
+    """Its maps have no deviation: nothing is divided by it. Alone, and beside a picture of four."""
+    torch.manual_seed(0)
+    selector = Selector(SelectorConfig.of(128, balance=balance))
+    tokens, texture, question, mask = example(batch=len(counts), tokens=max(counts))
+    present = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
+    places = None if len(counts) == 1 else present.long() - 1
+    scores = selector(tokens, texture, question, mask, places)
+    assert scores.isfinite().all()
+    (scores * present).square().sum().backward()
+    gradients = [p.grad for p in selector.parameters() if p.grad is not None]
+    assert len(gradients) > 5 and all(gradient.isfinite().all() for gradient in gradients)

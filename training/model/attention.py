@@ -54,7 +54,8 @@ class Recorder:
         batch, heads, length, width = query.shape
         rows = self.columns.view(-1, 1, 1, 1)
         query = query.gather(2, rows.expand(-1, heads, 1, width)).view(batch, key.shape[1], -1, width)
-        logits = (query @ key.transpose(2, 3)).float() * scaling  # [B, H_kv, H / H_kv, S]
+        with torch.autocast(query.device.type, enabled=False):  # a logit of 20 is known to 0.1 in bfloat16
+            logits = query.float() @ key.float().transpose(2, 3) * scaling  # [B, H_kv, H / H_kv, S]
         if mask is None:
             after = torch.arange(length, device=key.device) > rows[:, 0]
             logits = logits.masked_fill(after[:, None], -torch.inf)

@@ -164,7 +164,10 @@ def look(base: Base, pictures: Sequence[AnyPicture], *, scale: bool = False) -> 
 
 
 def _describe(base: Base, arrays: Sequence[NDArray[np.uint8]], grids: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Means, entropy and salience of pictures, those of one size at a time, padded to the largest."""
+    """Means, entropy and salience of pictures, those of one size at a time, padded to the largest.
+
+    In float32 whatever the base computes in, as when the selector is used: bfloat16 would blur the texture.
+    """
     alike: dict[tuple[Any, ...], list[int]] = {}
     for k, (array, grid) in enumerate(zip(arrays, grids, strict=True)):
         alike.setdefault((array.shape, grid), []).append(k)
@@ -172,7 +175,8 @@ def _describe(base: Base, arrays: Sequence[NDArray[np.uint8]], grids: Sequence[t
     for (_, grid), members in alike.items():
         stacked = np.stack([arrays[k] for k in members])
         pixels = torch.from_numpy(stacked).to(base.device).permute(0, 3, 1, 2).float() / 255
-        texture = describe(pixels, grid)
+        with torch.autocast(base.device.type, enabled=False):
+            texture = describe(pixels, grid)
         for k, line in zip(members, zip(texture.means, texture.entropy, texture.salience, strict=True), strict=True):
             lines[k] = line
     return [pad_sequence(column, batch_first=True) for column in zip(*lines, strict=True)]

@@ -24,6 +24,7 @@ from training.model.texture import CHANNELS, Grids, Texture
 
 WAYS = ("propositional", "perspectival", "participatory")
 NOWHERE = -1e9  # the score of a place in the padding, where there is no token
+_ALIKE = 1e-12  # variance below which the tokens of a map do not differ
 
 Features = Literal["both", "texture", "vision"]
 Balance = Literal["learned", "fixed"]
@@ -119,7 +120,8 @@ class AdaptiveTensionBalancer(nn.Module):
         words = question_mask[..., None].to(question.dtype)
         mean = self.question_norm((question * words).sum(1) / words.sum(1))
         if present is None:
-            statistics = torch.cat([maps.mean(2), maps.amax(2), maps.std(2)], 1)
+            deviation = maps.std(2) if maps.shape[2] > 1 else torch.zeros_like(maps[..., 0])
+            statistics = torch.cat([maps.mean(2), maps.amax(2), deviation], 1)
         else:
             statistics = _statistics(maps, present)
         return self.weigh(torch.cat([statistics, mean], 1)).softmax(1)
@@ -176,7 +178,7 @@ class Selector(nn.Module):
 def normalised(maps: Tensor) -> Tensor:
     """Zero mean and unit deviation over the last dimension, the tokens of one picture."""
     centred = maps - maps.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True).sqrt() + 1e-5)
+    return centred / (_root(centred.square().mean(-1, keepdim=True)) + 1e-5)
 
 
 def _normalised_apart(maps: Tensor, places: Tensor) -> Tensor:
@@ -192,7 +194,7 @@ def _normalised_within(maps: Tensor, groups: Tensor) -> Tensor:
     member = groups.to(maps.dtype)
     share = member / member.sum(2, keepdim=True).clamp_min(1)
     centred = maps - (maps @ share.transpose(1, 2)) @ member
-    deviation = (centred.square() @ share.transpose(1, 2)).sqrt() @ member
+    deviation = _root(centred.square() @ share.transpose(1, 2)) @ member
     return centred / (deviation + 1e-5)
 
 
@@ -203,7 +205,12 @@ def _statistics(maps: Tensor, present: Tensor) -> Tensor:
     mean = (maps * there).sum(2) / count
     largest = maps.masked_fill(~present[:, None], -torch.inf).amax(2)
     square = ((maps - mean[..., None]).square() * there).sum(2)
-    return torch.cat([mean, largest, (square / (count - 1)).sqrt()], 1)
+    return torch.cat([mean, largest, _root(square / (count - 1).clamp_min(1))], 1)
+
+
+def _root(variance: Tensor) -> Tensor:
+    """The deviation; where all tokens are alike, as one token alone is, with a gradient of 0 and not of 0 / 0."""
+    return variance.clamp_min(_ALIKE).sqrt()
 
 
 def allocate(scores: Tensor, budget: int | Tensor, present: Tensor | None = None) -> Tensor:
