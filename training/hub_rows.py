@@ -1,6 +1,7 @@
 """Rows of a data set of the Hub, or of a folder in its layout, by the `datasets` library: downloaded, or streamed.
 
-Neither way is any code of the data set run, and pictures stay as they were encoded until a sample is asked for.
+Neither way is any code of the data set run, and pictures stay as they were encoded until a sample is asked for. Class
+labels, which the library gives as numbers, are given by their names.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from arrcoc_core.errors import ConfigError, RunError
-from training.rows import PICTURES, Row, check_columns
+from arrcoc_core.errors import ConfigError, DataError, RunError
+from training.rows import PICTURES, TEXTS, Row, check_columns
 
 STREAM_WINDOW = 1024
 """Rows of a stream that are held at a time; they are shuffled among themselves. As encoded pictures, about 100 MB."""
@@ -35,7 +36,7 @@ class HubRows:
         return len(self._rows)
 
     def row(self, index: int) -> Row:
-        return self._rows[index]
+        return _named(self._rows[index], self._rows.features, f"row {index:,} of {self.title}")
 
 
 class StreamedRows:
@@ -74,7 +75,7 @@ class StreamedRows:
         first = index // self.window * self.window
         if first != self._first or not self._held:
             self._hold(first)
-        return self._held[index - self._first]
+        return _named(self._held[index - self._first], self._rows.features, f"row {index:,} of {self.title}")
 
     def _hold(self, first: int) -> None:
         """Read on to the window that begins with row `first`; from the beginning where it was passed already."""
@@ -140,6 +141,40 @@ def _undecoded(rows: Any) -> Any:
         elif isinstance(feature, list) and isinstance(feature[0], datasets.Image):
             rows = rows.cast_column(column, [datasets.Image(decode=False)])
     return rows
+
+
+def _named(row: Row, features: Any, where: str) -> Row:
+    """The row with the names of class labels in its texts. `features`: of the set, None where it does not say."""
+    known = features or {}
+    return {
+        column: _names(held, known[column], f"{column} in {where}") if column in TEXTS and column in known else held
+        for column, held in row.items()
+    }
+
+
+def _names(held: Any, feature: Any, where: str) -> Any:
+    """A value with the names of class labels in the place of their numbers, however deep they lie."""
+    import datasets
+
+    if held is None:
+        return None
+    if isinstance(feature, datasets.ClassLabel):
+        return _name(held, feature, where)
+    if isinstance(feature, dict):
+        return {key: _names(held[key], inner, where) for key, inner in feature.items()}
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    return held if inner is None else [_names(one, inner, where) for one in held]
+
+
+def _name(label: int, feature: Any, where: str) -> str | None:
+    if label == -1:  # how the library says that there is none
+        return None
+    if not 0 <= label < feature.num_classes:
+        raise DataError(
+            f"the {where} is the class label {label}, and there are {feature.num_classes} of them, from 0 on",
+            remedy="Repair the data set, or write its texts as texts.",
+        )
+    return feature.int2str(label)
 
 
 def _cache_of(name: str) -> str | None:

@@ -2,7 +2,8 @@
 
 A row has `image` (one picture) or `images` (a list of them), `question`, and the answer: `multiple_choice_answer`,
 `answer` or `answers` (texts, or records with a text under `answer`, as in VQAv2); `question_type`, `answer_type` and
-`question_id` where the set knows them. Answers lose the blanks around them, and empty ones do not count.
+`question_id` where the set knows them. Answers lose the blanks around them, and empty ones do not count. A number is
+taken as the text that it is written as.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from training.shaping import Sizing
 
 ANSWERS = ("multiple_choice_answer", "answer", "answers")
 PICTURES = ("image", "images")
+TEXTS = ("question", *ANSWERS, "question_type", "answer_type")
 
 Row = Mapping[str, Any]
 
@@ -113,8 +115,8 @@ class RowSamples:
             question,
             Counter(said[0]).most_common(1)[0][0],  # of equally frequent ones the first
             answers=people if len(people) > 1 else (),
-            question_type=row.get("question_type") or "",
-            answer_type=row.get("answer_type") or "",
+            question_type=_text(row.get("question_type"), f"question_type of {named}"),
+            answer_type=_text(row.get("answer_type"), f"answer_type of {named}"),
             question_id=str(row.get("question_id") or ""),
         )
 
@@ -163,7 +165,7 @@ def _text(held: Any, named: str) -> str:
     if held is None:
         return ""
     if not isinstance(held, str | Number):
-        raise DataError(f"the {named} has {_shown(held)}, which is no text", remedy='Write answers as texts: "yes".')
+        raise DataError(f"the {named} has {_shown(held)}, which is no text", remedy='Write it as a text: "yes".')
     return str(held).strip()
 
 

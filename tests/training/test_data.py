@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from arrcoc_core.errors import ConfigError, DataError
 from arrcoc_core.experiment import Data
@@ -160,7 +161,6 @@ def test_a_window_is_shuffled_by_itself() -> None:
 def vqa_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small data set in the layout of the Hub: parquet files with pictures inside, one for each split."""
     import datasets
-    from PIL import Image
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     text, number = datasets.Value("string"), datasets.Value("int64")
@@ -211,6 +211,50 @@ def test_a_vqa_data_set_in_the_layout_of_the_hub(vqa_folder: Path) -> None:
     assert first.picture_ids != second.picture_ids  # though the set calls both 7
     dynamic, _ = open_samples(data(resize="dynamic", image_size=32), str(vqa_folder), 3, token_side=8)
     assert dynamic.get(0).pictures[0].shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_class_labels_are_known_by_their_names(tmp_path: Path, streaming: bool) -> None:
+    import datasets
+    import pyarrow.parquet as pq
+
+    answers = datasets.ClassLabel(names=["blue", "red", "yes"])
+    kinds = datasets.ClassLabel(names=["what colour", "is it"])
+    people = {"answer": answers, "answer_id": datasets.Value("int64")}
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "question": datasets.Value("string"),
+            "answer": answers,
+            "answers": [people],
+            "question_type": kinds,
+            "answer_type": datasets.Value("int64"),
+        }
+    )
+    rows = [
+        {
+            "image": Image.new("RGB", (16, 16)),
+            "question": "which ?",
+            "answer": label,
+            "answers": [{"answer": said, "answer_id": 0} for said in (label, 0, label)],
+            "question_type": 0,
+            "answer_type": 0,
+        }
+        for label in (1, 2, -1)
+    ]
+    for split in ("train", "validation"):
+        datasets.Dataset.from_list(rows, features=features).to_parquet(tmp_path / f"{split}.parquet")
+    train, _ = open_samples(data(max_train_samples=3, streaming=streaming), str(tmp_path), 3)
+    first = train.get(0)
+    assert (first.answer, first.answers) == ("red", ("red", "blue", "red"))
+    assert (first.question_type, first.answer_type) == ("what colour", "0")
+    assert train.get(1).answer == "yes"
+    assert train.get(2).answers == ()  # two of the three gave none
+    table = datasets.Dataset.from_list(rows, features=features).data.table
+    pq.write_table(table.set_column(2, table.schema.field(2), [[7, 1, 1]]), tmp_path / "train.parquet")
+    train, _ = open_samples(data(max_train_samples=3, streaming=streaming), str(tmp_path), 3)
+    with pytest.raises(DataError, match=r"answer in row 0 of .* is the class label 7, and there are 3 of them"):
+        train.get(0)
 
 
 def batches(samples: Samples, order: Order, first: int = 0, workers: int = 0) -> list[tuple[list[str], int]]:

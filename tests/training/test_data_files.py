@@ -170,6 +170,7 @@ def changed(file: Path, change: dict[str, object]) -> None:
             r"the answers of question id0 .* a record \{'text': 'yes'\} without an answer",
         ),
         ({"answers": [["yes"]]}, r"the answers of question id0 .* has \['yes'\], which is no text"),
+        ({"question_type": ["is"]}, r"the question_type of question id0 .* has \['is'\], which is no text"),
         ({"question": 7}, "question id0 of .* has 7, which is no text"),
         ({"question": " "}, "has no text"),
         ({"image": 5}, "the picture of question id0 .* is of the type int"),
@@ -192,6 +193,13 @@ def test_answers_lose_their_blanks_and_those_that_say_nothing(tmp_path: Path) ->
     changed(folder / "train.jsonl", {"answer": None, "answers": said})
     sample = open_samples(DATA, str(folder), 8)[0].get(0)
     assert (sample.answer, sample.answers) == ("yes", ("yes", "yes", "no", "3"))
+
+
+def test_a_type_that_is_a_number_is_a_text(tmp_path: Path) -> None:
+    folder = broken_set(tmp_path)
+    changed(folder / "train.jsonl", {"question_type": 0, "answer_type": 2})
+    sample = open_samples(DATA, str(folder), 8)[0].get(0)
+    assert (sample.question_type, sample.answer_type) == ("0", "2")
 
 
 class Unreachable(AbstractFileSystem):
