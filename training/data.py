@@ -99,7 +99,7 @@ def open_samples(
 
 
 def _open(data: Data, dataset: str, split: Split, count: int, sizing: Sizing, least: int) -> RowSamples:
-    rows = open_files(dataset, split, count)
+    rows = open_files(dataset, split, count, data.bad_pictures)
     if rows is None:
         rows = (StreamedRows if data.streaming else HubRows)(dataset, split, count)
     elif data.streaming:

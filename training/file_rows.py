@@ -19,21 +19,29 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from arrcoc_core.errors import ConfigError, DataError
-from training.rows import Row, Rows, check_columns
+from arrcoc_core.experiment import BadPictures
+from training.rows import Row, Rows, check_columns, shown
 
 _SUBSETS = {"train": "train2014", "validation": "val2014", "val": "val2014", "test": "test2015"}
 _ENDINGS = (".jsonl", ".json")
+_AS_GIVEN_OUT = (
+    "Take questions and annotations as VQAv2's authors give them out; records of your own go into train.jsonl and "
+    "validation.jsonl."
+)
 
 
-def open_files(dataset: str, split: str, count: int) -> Rows | None:
-    """The first `count` rows (0 = all) of a split; None where `dataset` is no file, nor a folder of these forms."""
+def open_files(dataset: str, split: str, count: int, bad: BadPictures = "error") -> Rows | None:
+    """The first `count` rows (0 = all) of a split; None where `dataset` is no file, nor a folder of these forms.
+
+    `bad` = "skip": a picture that is missing is found when its question's turn comes, which another then takes.
+    """
     place = Path(dataset)
     if place.is_file():
         return Records(place, split, count, by_field=True)
     if not place.is_dir():
         return None
     if _found(place, "*OpenEnded_mscoco_*_questions.json"):
-        return VqaFiles(place, split, count)
+        return VqaFiles(place, split, count, bad)
     for ending in _ENDINGS:
         if (place / f"{split}{ending}").is_file():
             return Records(place / f"{split}{ending}", split, count, by_field=False)
@@ -53,17 +61,20 @@ class _Annotated(NamedTuple):
 
 
 class VqaFiles:
-    """VQAv2 in its own format. Raises ConfigError when a file is not there, or pictures of the split are not."""
+    """VQAv2 in its own format. Raises ConfigError when a file is not there, or the folder of the split's pictures is
+    not; and, unless `bad` ones are skipped, when one of them is not."""
 
     window = 0
 
-    def __init__(self, place: Path, split: str, count: int) -> None:
+    def __init__(self, place: Path, split: str, count: int, bad: BadPictures = "error") -> None:
         self._subset = _SUBSETS.get(split, split)
         self.title = f"{place} ({self._subset})"
         questions = _one(place, f"*OpenEnded_mscoco_{self._subset}_questions.json", self.title)
         annotations = _one(place, f"*mscoco_{self._subset}_annotations.json", self.title)
         self._held = _annotated(questions, annotations, count)
         self.folder = self._pictures(place)
+        if bad == "error":
+            self._check_pictures()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -80,7 +91,6 @@ class VqaFiles:
         return f"COCO_{self._subset}_{image_id:012d}.jpg"
 
     def _pictures(self, place: Path) -> Path:
-        """The folder of the split's pictures, of which all have to be there."""
         places = [place / self._subset, *sorted(place.glob(f"*/{self._subset}"))]
         folder = next((folder for folder in places if folder.is_dir()), None)
         if folder is None:
@@ -88,15 +98,19 @@ class VqaFiles:
                 f"{self.title}: there is no folder {self._subset} with the pictures",
                 remedy=f"Unpack {self._subset}.zip of MS COCO into {place}.",
             )
-        there = set(os.listdir(folder))
+        return folder
+
+    def _check_pictures(self) -> None:
+        """DataError unless those of all questions are there: hours before the turn of the last."""
+        there = set(os.listdir(self.folder))
         missing = sorted({name for one in self._held if (name := self._name(one.image_id)) not in there})
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             raise DataError(
-                f"{self.title}: {folder / missing[0]}{more} {'are' if more else 'is'} not there",
-                remedy=f"Unpack the whole {self._subset}.zip of MS COCO, or take fewer questions.",
+                f"{self.title}: {self.folder / missing[0]}{more} {'are' if more else 'is'} not there",
+                remedy=f"Unpack the whole {self._subset}.zip of MS COCO, or take fewer questions. With "
+                'data.bad_pictures="skip" a new run asks a neighbouring question instead.',
             )
-        return folder
 
 
 class Records:
@@ -152,10 +166,10 @@ def _one(place: Path, pattern: str, title: str) -> Path:
 
 
 def _annotated(questions: Path, annotations: Path, count: int) -> list[_Annotated]:
-    by_id = {held["question_id"]: held for held in _list(annotations, "annotations")}
+    by_id = {_id(held, annotations): held for held in _list(annotations, "annotations")}
     rows = []
     for asked in _list(questions, "questions")[: count or None]:
-        number = asked["question_id"]
+        number = _id(asked, questions)
         held = by_id.get(number)
         if held is None:
             raise DataError(
@@ -167,26 +181,36 @@ def _annotated(questions: Path, annotations: Path, count: int) -> list[_Annotate
                 _Annotated(
                     asked["question"],
                     number,
-                    asked["image_id"],
+                    int(asked["image_id"]),
                     intern(held["multiple_choice_answer"]),
                     tuple(intern(said["answer"]) for said in held["answers"]),
                     intern(held["question_type"]),
                     intern(held["answer_type"]),
                 )
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"question {number} is not as VQAv2 writes it in {questions} or {annotations}: "
                 f"{type(error).__name__}: {error}",
-                remedy="Take both files as its authors give them out.",
+                remedy=_AS_GIVEN_OUT,
             ) from error
     return rows
+
+
+def _id(held: Any, file: Path) -> int:
+    number = held.get("question_id") if isinstance(held, dict) else None
+    if not isinstance(number, int):
+        raise ConfigError(
+            f"{file} has {shown(held)} without a number under question_id, so it is not as VQAv2 writes it",
+            remedy=_AS_GIVEN_OUT,
+        )
+    return number
 
 
 def _list(file: Path, name: str) -> Sequence[Any]:
     whole = _parsed(file, file.read_bytes(), 1)
     if not isinstance(whole, dict) or not isinstance(whole.get(name), list):
-        raise ConfigError(f"{file} has no list of {name}", remedy="Take the file as VQAv2's authors give it out.")
+        raise ConfigError(f"{file} has no list of {name}", remedy=_AS_GIVEN_OUT)
     return whole[name]
 
 

@@ -52,8 +52,6 @@ class StreamedRows:
     def __init__(self, dataset: str, split: str, count: int) -> None:
         self.title = f"{dataset} ({split})"
         rows = _open(dataset, split, streaming=True)
-        if rows.column_names is None:
-            rows = rows._resolve_features()
         check_columns(self.title, rows.column_names)
         known = (rows.info.splits or {}).get(split)
         total = known.num_examples if known else 0
@@ -79,6 +77,9 @@ class StreamedRows:
 
     def _hold(self, first: int) -> None:
         """Read on to the window that begins with row `first`; from the beginning where it was passed already."""
+        from datasets.exceptions import DatasetsError
+        from huggingface_hub.errors import HTTPError
+
         try:
             following = self._first + len(self._held)
             if self._reader is None or first < following:
@@ -87,10 +88,16 @@ class StreamedRows:
                 following += sum(1 for _ in zip(range(min(self.window, first - following)), self._reader, strict=False))
             wanted = min(self.window, self._count - first)
             self._held = [row for _, row in zip(range(wanted), self._reader, strict=False)]
-        except OSError as error:
+        except (OSError, HTTPError) as error:
             raise RunError(
                 f"reading {self.title} failed at row {first:,}: {error}",
-                remedy="Check the connection and start again: the run goes on from its last checkpoint.",
+                remedy="Check the connection, and the data set's file; then start again: the run goes on from its last "
+                "checkpoint.",
+            ) from error
+        except (ValueError, RuntimeError, DatasetsError) as error:  # of whatever parses the file
+            raise ConfigError(
+                f"{self.title} cannot be read at row {first:,} or soon after: {_cause(error)}",
+                remedy="Repair that file of the data set, or take fewer rows (data.max_train_samples).",
             ) from error
         self._first = first
         if len(self._held) < wanted:
@@ -110,10 +117,12 @@ class StreamedRows:
 
 def _open(dataset: str, split: str, *, streaming: bool) -> Any:
     import datasets
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HTTPError
 
     name, _, revision = dataset.partition("@") if not Path(dataset).is_dir() else (dataset, "", "")
     try:
-        return datasets.load_dataset(
+        rows: Any = datasets.load_dataset(
             name,
             split=split,
             revision=revision or None,
@@ -121,12 +130,21 @@ def _open(dataset: str, split: str, *, streaming: bool) -> Any:
             streaming=streaming,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+        return rows._resolve_features() if streaming and rows.column_names is None else rows
+    except (OSError, ValueError, RuntimeError, HTTPError, DatasetsError) as error:
         raise ConfigError(
-            f"cannot open split {split!r} of the data set {dataset!r}: {error}",
-            remedy="Check the name, the split and the connection. A data set that needs its own code is not "
-            'supported; its converted copy often is: "name@refs/convert/parquet".',
+            f"cannot open split {split!r} of the data set {dataset!r}: {_cause(error)}",
+            remedy="Check the name, the split, the connection, and the file where one is named. A data set that needs "
+            'its own code is not supported; its converted copy often is: "name@refs/convert/parquet".',
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    """What is wrong: the library's own "An error occurred while generating the dataset" only stands around it."""
+    from datasets.exceptions import DatasetGenerationError
+
+    within = error.__cause__ if isinstance(error, DatasetGenerationError) else None
+    return str(within or error)
 
 
 def _undecoded(rows: Any) -> Any:

@@ -100,7 +100,7 @@ class RowSamples:
         held = [row.get("image")] if held is None else held
         if not isinstance(held, list | tuple):
             raise DataError(
-                f"the images of {named} are {_shown(held)}, not a list",
+                f"the images of {named} are {shown(held)}, not a list",
                 remedy='Write ["a.jpg", "b.jpg"], or call the column image where a question is about one picture.',
             )
         if not held:
@@ -155,7 +155,7 @@ def _texts(held: Any, named: str) -> tuple[str, ...]:
 def _answer_of(record: Mapping[str, Any], named: str) -> Any:
     if "answer" not in record:
         raise DataError(
-            f"the {named} has a record {_shown(dict(record))} without an answer",
+            f"the {named} has a record {shown(dict(record))} without an answer",
             remedy='Write {"answer": "yes"}, as VQAv2 does, or the text alone.',
         )
     return record["answer"]
@@ -165,11 +165,11 @@ def _text(held: Any, named: str) -> str:
     if held is None:
         return ""
     if not isinstance(held, str | Number):
-        raise DataError(f"the {named} has {_shown(held)}, which is no text", remedy='Write it as a text: "yes".')
+        raise DataError(f"the {named} has {shown(held)}, which is no text", remedy='Write it as a text: "yes".')
     return str(held).strip()
 
 
-def _shown(held: Any) -> str:
+def shown(held: Any) -> str:
     """A value of a row for a message, which may be long."""
     text = repr(held)
     return text if len(text) <= 80 else f"{text[:80]}…"

@@ -298,3 +298,19 @@ def test_a_data_set_without_what_is_needed(vqa_folder: Path, tmp_path: Path) -> 
         datasets.Dataset.from_dict({"question": ["?"]}).to_parquet(bare / f"{split}.parquet")
     with pytest.raises(ConfigError, match="has the columns question, and none is called image or images"):
         open_samples(data(), str(bare), 8)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_damaged_file_of_a_data_set_is_said_plainly(tmp_path: Path, streaming: bool) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.csv").write_text("image,question,answer\n" + "a.jpg,why,so\n" * 9 + "a,b,c,d,e\n")
+    with pytest.raises(ConfigError, match=r"cannot open split 'train' .*Expected 3 fields in line 11, saw 5"):
+        open_samples(data(streaming=streaming), str(tmp_path), 8)
+
+
+def test_a_stream_that_is_damaged_further_on_is_said_plainly(vqa_folder: Path) -> None:
+    sound = vqa_folder / "data" / "train-0.parquet"
+    sound.with_name("train-1.parquet").write_bytes(sound.read_bytes()[:-100])
+    train, _ = open_samples(data(max_train_samples=20, streaming=True), str(vqa_folder), 3)
+    with pytest.raises(ConfigError, match=r"vqa \(train\) cannot be read at row 0 or soon after: .*Parquet magic"):
+        train.get(15)

@@ -255,12 +255,28 @@ def unlike_vqav2(at: Path) -> None:
             lambda at: (at / "annotations" / "v2_mscoco_train2014_annotations.json").write_text('{"annotations": []}'),
             "question 9000 .* has no annotation",
         ),
+        (
+            lambda at: (at / "annotations" / "v2_mscoco_train2014_annotations.json").write_text(
+                '{"annotations": [{"id": 9000}]}'
+            ),
+            r"annotations.json has \{'id': 9000\} without a number under question_id",
+        ),
+        (
+            lambda at: (at / "v2_OpenEnded_mscoco_train2014_questions.json").write_text('{"questions": ["why?"]}'),
+            "questions.json has 'why.' without a number under question_id",
+        ),
     ],
 )
 def test_vqav2_with_something_missing(vqav2: Path, spoil: object, message: str) -> None:
     spoil(vqav2)  # type: ignore[operator]
     with pytest.raises(ConfigError, match=message):
         open_samples(DATA, str(vqav2), 8)
+
+
+def test_a_missing_picture_of_vqav2_is_skipped_where_bad_ones_are(vqav2: Path) -> None:
+    (vqav2 / "train2014" / "COCO_train2014_000000581929.jpg").unlink()
+    train, _ = open_samples(DATA.but(bad_pictures="skip"), str(vqav2), 8)
+    assert [train.get(k).question for k in range(3)] == ["where is 0?", "where is 1?", "where is 0?"]
 
 
 def test_a_split_that_is_not_there(vqav2: Path, tmp_path: Path) -> None:

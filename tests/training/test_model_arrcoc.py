@@ -16,7 +16,7 @@ from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 
 from arrcoc_core.errors import ConfigError
 from training.model.arrcoc_qwen import ArrCocQwen
-from training.model.files import CONFIG, WEIGHTS
+from training.model.files import CONFIG, PROCESSOR, WEIGHTS
 from training.model.registry import HUB_NAMES, TINY_FOLDER, load_base, parameters_hash, visual_tokens
 from training.model.seeing import Seen
 from training.model.selector import WAYS, allocate
@@ -78,6 +78,12 @@ def _of_another_width(folder: Path) -> None:
         (_with({"selector": {"hidden": 1}}), "does not describe a selector"),
         (_with({"base": "tiny-hard"}), "a base of the weights sha256:[0-9a-f]{64}, and tiny-hard has sha256:"),
         (lambda folder: (folder / CONFIG).write_text("{"), "config.json cannot be read"),
+        (lambda folder: (folder / PROCESSOR).write_text('{"image": '), "processor.json cannot be read: Expecting"),
+        (lambda folder: (folder / PROCESSOR).write_text("[]"), "processor.json does not say how .*: TypeError"),
+        (
+            lambda folder: (folder / PROCESSOR).write_text('{"processor_class": "Qwen3VLProcessor"}'),
+            "processor.json does not say how .*: KeyError: 'image'",
+        ),
     ],
 )
 def test_a_result_that_is_damaged_or_of_another_base_is_refused(

@@ -17,10 +17,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arrcoc_core.errors import ConfigError
 from training.decoding import as_rgb
 from training.model.budget import Budget
 from training.model.files import PROCESSOR
@@ -28,6 +30,11 @@ from training.model.prompts import template
 from training.model.registry import Base
 from training.model.seeing import AnyPicture
 from training.shaping import Sizing, asked, cut
+
+_REMEDY = (
+    "Copy or fetch the whole folder anew: it is the result/ of a run, or a repository of the Hub. A processor.json of "
+    "another library has to go from there."
+)
 
 
 @dataclass(frozen=True)
@@ -72,15 +79,35 @@ class Processor:
 
     @staticmethod
     def load(folder: Path) -> Processor | None:
-        """None where an older version has left none."""
+        """None where an older version has left none. ConfigError where the file is damaged, or is another's."""
         path = folder / PROCESSOR
         if not path.is_file():
             return None
-        held = json.loads(path.read_text(encoding="utf-8"))
-        image, text = held["image"], held["text"]
-        sizing = Sizing(  # an older version knew squares only
-            image.get("resize", "square"), image["size"], image.get("min_pixels", 0), image.get("multiple_of", 1)
-        )
-        budget = Budget(held["keep"], held.get("share", 0.0), held.get("mass", 0.0))
-        prompt = text.get("question", "{question}")
-        return Processor(sizing, image["visual_tokens"], text["max_seq_length"], budget, prompt)
+        try:
+            return _read(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:  # also of what is no JSON, or no UTF-8
+            raise ConfigError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path} does not say how pictures and questions are prepared: {type(error).__name__}: {error}",
+                remedy=_REMEDY,
+            ) from error
+
+
+def _read(held: dict[str, Any]) -> Processor:
+    image, text = held["image"], held["text"]
+    sizing = Sizing(  # an older version knew squares only
+        image.get("resize", "square"),
+        _whole(image["size"]),
+        _whole(image.get("min_pixels", 0)),
+        _whole(image.get("multiple_of", 1)),
+    )
+    budget = Budget(_whole(held["keep"]), held.get("share", 0.0), held.get("mass", 0.0))
+    prompt = text.get("question", "{question}")
+    return Processor(sizing, _whole(image["visual_tokens"]), _whole(text["max_seq_length"]), budget, prompt)
+
+
+def _whole(held: Any) -> int:
+    if not isinstance(held, int):
+        raise TypeError(f"{held!r} is no whole number")
+    return held
