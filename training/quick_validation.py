@@ -1,7 +1,8 @@
 """Does training work here? `python training/quick_validation.py [EXPERIMENT]`: 100 samples, 10 epochs, pass or fail.
 
-The experiment (default: quickstart) is trained as it is, only shorter, in a folder that is thrown away (or `--out`):
-once from beginning to end, and once more killed in the middle and resumed. Checked, a line each:
+The experiment (default: quickstart) is trained as it is, only shorter and always on this machine, in a folder that is
+thrown away (or `--out`): once from beginning to end, and once more killed in the middle and resumed. Checked, a line
+each:
 
 - gradients reach every trainable tensor of the selector, and the base has none;
 - the loss falls;
@@ -35,6 +36,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arrcoc_core.compute import Local
 from arrcoc_core.errors import ArrcocError, ConfigError, ExperimentError, RunError, render
 from arrcoc_core.experiment import Experiment
 from arrcoc_core.resolved import ResolvedExperiment
@@ -140,8 +142,13 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
     device = choose_device(experiment.compute, World(), lambda _: None)
     model = new_model(experiment, experiment.model.revision, device)
     passes = Passes(model, train.bf16)
+    budget = Budget.of(experiment.tokens)
     samples, _ = open_samples(
-        experiment.data, pin(experiment.data.dataset), experiment.evaluation.samples, token_side(experiment.model.base)
+        experiment.data,
+        pin(experiment.data.dataset),
+        experiment.evaluation.samples,
+        token_side(experiment.model.base),
+        budget.least(train.budgets),
     )
     collate = Collate.of(model.base.tokenizer, experiment.data)
     batch = collate([samples.get(index) for index in range(min(len(samples), train.batch_size))])
@@ -155,7 +162,7 @@ def check_gradients(experiment: Experiment) -> Iterator[Check]:
         passes.loss(
             batch,
             objective,
-            Budget.of(experiment.tokens).in_step(step, train.budgets),
+            budget.in_step(step, train.budgets),
             seeds=noise_seeds(train.seed, step, 0, len(batch.questions)),
             progress=progress,
             selections=train.selections,
@@ -240,6 +247,7 @@ def _short(whole: Experiment, samples: int, epochs: int, per_step: int, steps: i
         checkpoints=whole.checkpoints.but(save_every_n_steps=max(1, steps // 10)),
         logging=whole.logging.but(every_n_steps=1),
         hub=whole.hub.but(repo=""),
+        compute=whole.compute if isinstance(whole.compute, Local) else Local(),
     )
 
 

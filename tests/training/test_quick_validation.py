@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from arrcoc_core.compute import Local
 from arrcoc_core.errors import ConfigError
 from training import quick_validation
 from training.quick_validation import (
@@ -24,6 +26,26 @@ from training.quick_validation import (
 def test_gradients_reach_the_whole_selector() -> None:
     (check,) = check_gradients(shortened("quickstart", 20, 1).experiment)
     assert check.passed, check.found
+
+
+def test_an_experiment_of_the_cloud_is_validated_on_this_machine() -> None:
+    resolved = shortened("vqav2_2b", 20, 1)
+    assert isinstance(resolved.experiment.compute, Local) and resolved.total_steps == 2
+    ours = shortened("quickstart", 20, 1).experiment.compute
+    assert isinstance(ours, Local) and ours.device == "cpu"  # one of this machine stays as it is written
+
+
+def test_gradients_are_looked_at_over_the_questions_that_training_would_ask(tmp_path: Path) -> None:
+    for name, side in (("small", 8), ("large", 64)):
+        Image.new("RGB", (side, side), (side, 90, 9)).save(tmp_path / f"{name}.png")
+    record = {"question": "which colour is the circle", "answer": "red"}
+    for split in ("train", "validation"):
+        lines = [json.dumps({**record, "image": f"{name}.png"}) for name in ("small", "large")]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    whole = shortened("quickstart", 2, 1).experiment
+    data = whole.data.but(dataset=str(tmp_path), resize="dynamic", bad_pictures="skip")
+    (check,) = check_gradients(whole.but(data=data))  # the small picture makes 1 token, and 4 are to be kept
+    assert "trainable tensors" in check.found
 
 
 def test_what_no_gradient_reached_is_named() -> None:
