@@ -140,6 +140,8 @@ class Driver:
             return None
         try:
             return self._target(run).prepare(self._request(run), run.id, held)
+        except StoppedError as error:
+            return Preparation("stopped", detail=error.message, verdict=error.verdict)
         except CloudError as error:
             if error.scope in TROUBLE or (error.scope == "auth" and run.attempts):
                 raise

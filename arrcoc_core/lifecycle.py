@@ -157,6 +157,8 @@ def _while_preparing(run: RunRecord, seen: Preparation, now: float) -> tuple[Act
     held = run.preparation or {}
     if seen.state == "unknown":
         return _out_of_sight(run, seen.detail, now)
+    if seen.state == "stopped":
+        return (_stop_run(run, now, seen.detail, seen.verdict),)
     data = {**seen.data, "detail": seen.detail, "state": "ready" if seen.state == "ready" else "working"}
     if seen.state == "failed":
         return (_stop_run(run, now, seen.detail, "failed", seen.remedy),)

@@ -53,13 +53,15 @@ class Observation:
 class Preparation:
     """How far the preparation of a run is."""
 
-    state: Literal["working", "ready", "failed", "again", "unknown"]
-    """failed: for good. again: it may work next time. unknown: it cannot be observed just now."""
+    state: Literal["working", "ready", "failed", "again", "stopped", "unknown"]
+    """failed: for good. again: it may work next time. stopped: somebody else stopped the run (`verdict`). unknown: it
+    cannot be observed just now."""
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the target wants to find again next time."""
     detail: str = ""
-    """What it is doing, or why it failed."""
+    """What it is doing, or why it failed or was stopped."""
     remedy: str = ""
+    verdict: str = ""
 
 
 def describe(seen: Observation) -> str:

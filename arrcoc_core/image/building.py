@@ -138,13 +138,14 @@ def build_log(cloud: Cloud, handle: Handle, cursor: int) -> tuple[list[str], int
 
 
 def cancel_build(cloud: Cloud, handle: Handle) -> None:
-    """Stop it; one that has ended stays as it is."""
-    if not poll_build(cloud, handle).ended:
-        try:
-            call(cloud.builds().cancel_build, project_id=handle["project"], id=handle["id"])
-        except CloudError as error:
-            if error.scope not in ("invalid", "conflict", "not-found"):  # it ended in between
-                raise
+    """Stop it; one that has ended stays as it is, and one that is not to be found has."""
+    try:
+        if poll_build(cloud, handle).ended:
+            return
+        call(cloud.builds().cancel_build, project_id=handle["project"], id=handle["id"])
+    except CloudError as error:
+        if error.scope not in ("invalid", "conflict", "not-found"):  # it ended in between
+            raise
 
 
 def build_request(names: Names, tag: str, source: tuple[str, str, int], lock: str) -> dict[str, Any]:

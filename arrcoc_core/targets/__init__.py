@@ -69,7 +69,10 @@ class Target(Protocol):
     """Every method may raise CloudError or UnseenError where the place cannot be reached."""
 
     def prepare(self, request: JobRequest, run_id: str, held: Mapping[str, Any]) -> Preparation:
-        """Take the preparation of a run one step further; `held` is what it had kept. May be repeated at any point."""
+        """Take the preparation of a run one step further; `held` is what it had kept. May be repeated at any point.
+
+        StoppedError: nothing is prepared any more, as the run is over.
+        """
         ...
 
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:

@@ -32,11 +32,11 @@ from typing import Any
 from arrcoc_core.errors import CloudError, ConfigError
 from arrcoc_core.lifecycle import TROUBLE
 from arrcoc_core.observing import Observation, Preparation
-from arrcoc_core.targets import AttemptKey, Handle, JobRequest, StoppedError, UnseenError, Verdict
+from arrcoc_core.targets import AttemptKey, Handle, JobRequest, UnseenError, Verdict
 from arrcoc_core.targets.local import log_path, read_lines
 from arrcoc_core.targets.vertex_logs import AttemptLog
 from arrcoc_core.targets.vertex_owner import owner
-from arrcoc_core.targets.vertex_prepare import prepare
+from arrcoc_core.targets.vertex_prepare import check_stopped, prepare
 from arrcoc_core.targets.vertex_services import GoogleServices, JobView, Services, labels_of
 from arrcoc_core.targets.vertex_states import ENDED, JOB_STATES, end_of
 
@@ -71,9 +71,7 @@ class VertexTarget:
     def submit(self, request: JobRequest, key: AttemptKey) -> Handle:
         cloud = request.plan["cloud"]
         services, rung = self.services(cloud), cloud["rungs"][request.rung]
-        stop = services.read(key.run_id, "stop.json")
-        if stop is not None:
-            raise StoppedError(str(stop.content["verdict"]), str(stop.content["cause"]))
+        check_stopped(services, key.run_id)
         regions = self._take_fence(services, request.directory, key, rung["region"])
         job = self._search(services, key, regions)
         if job is None:
@@ -92,9 +90,7 @@ class VertexTarget:
         job = self._search(services, key, regions)
         if job is not None:
             return self._taken(services, request, key, job)
-        stop = services.read(key.run_id, "stop.json")
-        if stop is not None:  # a job that turns up all the same is cancelled by whoever made it, and trains nothing
-            raise StoppedError(str(stop.content["verdict"]), str(stop.content["cause"]))
+        check_stopped(services, key.run_id)  # a job that turns up all the same is cancelled by whoever made it
         if fence is not None:
             mine = fence.content["owner"] == owner(request.directory)
             age = self._clock() - float(fence.content["at"]) if mine else _age_s(services, request.directory, key)

@@ -5,6 +5,9 @@
     3  a build of that tag                   started (or the one under way found) and polled, its log kept as it grows
     4  experiment.json, plan.json uploaded, then image.json: all attempts run the image it names
 
+A machine that stops the run says so in stop.json before it cancels the build. So a build that has ended without an
+image is held against the run only when there is no such word, and none is started when there is.
+
 `held` is what an earlier call gave back as `data`: the build's handle, and how far its log was read.
 """
 
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrcoc_core.errors import CloudError, RunError
 from arrcoc_core.observing import Preparation
+from arrcoc_core.targets import StoppedError
 
 if TYPE_CHECKING:
     from arrcoc_core.targets import JobRequest
@@ -25,11 +29,11 @@ FILES = ("experiment.json", "plan.json", "packages.txt")
 
 
 def prepare(services: Services, request: JobRequest, run_id: str, held: Mapping[str, Any]) -> Preparation:
-    """One step further. CloudError where a service refuses or cannot be reached."""
+    """One step further. CloudError where a service refuses or cannot be reached; StoppedError."""
     known = services.read(run_id, "image.json")
     image = str(held.get("image") or "") if known is None else str(known.content["image"])
     if not image:
-        built = _image(services, request, held)
+        built = _image(services, request, run_id, held)
         if isinstance(built, Preparation):
             return built
         image = built
@@ -41,7 +45,14 @@ def prepare(services: Services, request: JobRequest, run_id: str, held: Mapping[
     return Preparation("ready", {"image": image}, "the image is there")
 
 
-def _image(services: Services, request: JobRequest, held: Mapping[str, Any]) -> str | Preparation:
+def check_stopped(services: Services, run_id: str) -> None:
+    """StoppedError when some machine has said that the run is over."""
+    stop = services.read(run_id, "stop.json")
+    if stop is not None:
+        raise StoppedError(str(stop.content["verdict"]), str(stop.content["cause"]))
+
+
+def _image(services: Services, request: JobRequest, run_id: str, held: Mapping[str, Any]) -> str | Preparation:
     """The image by its digest, or how far its build is."""
     tag = str(request.plan["cloud"]["image_tag"])
     handle: dict[str, Any] | None = held.get("build")
@@ -49,6 +60,7 @@ def _image(services: Services, request: JobRequest, held: Mapping[str, Any]) -> 
         found = services.find_image(tag)
         if found is not None:
             return found
+        check_stopped(services, run_id)
         try:
             handle = services.start_build(tag, request.directory / "code")
         except RunError as error:
@@ -60,6 +72,7 @@ def _image(services: Services, request: JobRequest, held: Mapping[str, Any]) -> 
     except CloudError as error:
         if error.scope != "not-found":
             raise
+        check_stopped(services, run_id)
         return Preparation("again", {"build": None}, "its build is not to be found any more")
     cursor = int(held.get("log", 0))
     lines, data["log"] = services.build_log(handle, cursor)
@@ -70,6 +83,7 @@ def _image(services: Services, request: JobRequest, held: Mapping[str, Any]) -> 
         return Preparation("working", data, status.detail)
     if status.state == "succeeded":
         return status.digest
+    check_stopped(services, run_id)
     # One that failed before its first step was not let at its source or its log: roles that are minutes old may not
     # be seen everywhere yet.
     if status.state in ("timeout", "cancelled") or status.step == 0:

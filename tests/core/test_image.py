@@ -9,14 +9,16 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from arrcoc_core.cloud.names import Names
-from arrcoc_core.errors import RunError
+from arrcoc_core.errors import CloudError, RunError
 from arrcoc_core.identity import job_files
 from arrcoc_core.image import image_tag, start_build, write_context
-from arrcoc_core.image.building import build_request
+from arrcoc_core.image.building import build_request, cancel_build, poll_build
+from arrcoc_core.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names("my-project", "us-central1", "arr-coc-0-1")
@@ -103,3 +105,14 @@ def test_the_build_pushes_packages_and_image_as_the_build_account() -> None:
     ]
     assert build.service_account.endswith("/arr-coc-0-1-build@my-project.iam.gserviceaccount.com")
     assert build.source.storage_source.generation == 7 and build.timeout.seconds == 45 * 60
+
+
+def test_a_build_that_is_not_to_be_found_counts_as_stopped(sandbox: Sandbox) -> None:
+    cloud: Any = sandbox.cloud()
+    service = f"projects/{cloud.project}/services/cloudbuild.googleapis.com"
+    cloud.services().enable_service(request={"name": service}).result()
+    handle = {"project": cloud.project, "id": "00000000-0000-4000-8000-000000000000"}
+    with pytest.raises(CloudError) as gone:
+        poll_build(cloud, handle)
+    assert gone.value.scope == "not-found"
+    cancel_build(cloud, handle)

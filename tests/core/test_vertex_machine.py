@@ -7,7 +7,8 @@ to a true end, with nothing of it left, and it has succeeded unless something wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -285,15 +286,35 @@ class RunOnVertex(RuleBasedStateMachine):
         return sum(RATE * ((job.ended_at or self.world.now) - (job.started_at or 0)) / 3600 for job in jobs)
 
 
+@contextmanager
+def two_machines(folder: Path) -> Iterator[None]:
+    """For the sequences in this block."""
+    RunOnVertex.shared = [Machine(folder / name, World()) for name in "ab"]
+    try:
+        yield
+    finally:
+        for machine in RunOnVertex.shared:
+            machine.store.close()
+
+
+def test_a_build_that_ends_as_the_other_machine_cancels_the_run_is_no_failure_of_it(tmp_path: Path) -> None:
+    with two_machines(tmp_path):
+        sequence = RunOnVertex()
+        sequence.launch(budgets=(0, 0, 0), cap=0.0, built=False, two=True)
+        sequence.look(looks=[(0, False), (0, False), (1, False), (1, False)], dt=1.0)
+        assert [build.state for build in sequence.world.builds] == ["working"]
+        sequence.cancel(0)
+        sequence.teardown()
+        ends = [(run.state, run.cause) for run in (machine.run(sequence.id) for machine in sequence.machines)]
+        assert ends == [("cancelled", "enough")] * 2 and len(sequence.world.builds) == 1
+
+
 @pytest.mark.timeout(7200)
 def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool, figures: Callable[..., None]) -> None:
     # In batches of their own seeds: Hypothesis remembers every sequence of a batch.
     batches, sequences = (20, 500) if full else (1, 50)
     for number in range(batches):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        RunOnVertex.shared = [Machine(folder / name, World()) for name in "ab"]
-        try:
+        with two_machines(tmp_path / str(number)):
             run_state_machine_as_test(
                 seed(number)(RunOnVertex),
                 settings=settings(
@@ -305,7 +326,4 @@ def test_runs_on_vertex_in_random_sequences(tmp_path: Path, full: bool, figures:
                     phases=[Phase.generate, Phase.shrink],
                 ),
             )
-        finally:
-            for machine in RunOnVertex.shared:
-                machine.store.close()
     figures("random fault sequences", sequences=batches * sequences)

@@ -130,6 +130,30 @@ def test_a_cancel_between_any_two_calls_of_the_other_machine_leaves_no_job(make:
         assert not any(job.trains or job.state == "JOB_STATE_FAILED" for job in world.jobs), call
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "not to be found"])
+def test_no_build_is_started_or_held_against_a_run_that_the_other_machine_has_stopped(make: Make, ends: str) -> None:
+    for looks in range(1, 5):
+        world = World()
+        one, other = make(world, f"a{looks}"), make(world, f"b{looks}")
+        for _ in range(3):
+            one.step()
+        assert [build.state for build in world.builds] == ["working"]
+        for _ in range(looks):
+            other.step()
+        one.store.append([Event("r", "cancel_requested", world.now, cause="enough")])
+        one.step()
+        assert [build.state for build in world.builds] == ["cancelled"]
+        if ends == "not to be found":
+            world.forget_builds()
+        for _ in range(5):
+            one.step()
+            other.step()
+            world.now += TICK_S
+        assert [machine.run("r").state for machine in (one, other)] == ["cancelled"] * 2, looks
+        assert other.run("r").cause == "enough" and other.run("r").used.failure == 0, looks
+        assert len(world.builds) == 1, looks
+
+
 def test_one_that_comes_after_many_preemptions_concludes_what_the_first_had_concluded(make: Make) -> None:
     world = World(images={"tag"})
     one = make(world, "a")

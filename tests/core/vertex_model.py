@@ -69,6 +69,7 @@ class Job:
 class Build:
     tag: str
     state: str = "working"
+    forgotten: bool = False
 
 
 @dataclass
@@ -151,6 +152,11 @@ class World:
         """Whether it can never train: its attempt is claimed by another, or closed."""
         claim = self.objects.get((job.run, f"attempts/{job.n}/claim.json"))
         return claim is not None and claim.content["job"] != job.id
+
+    def forget_builds(self) -> None:
+        """Those that have ended are not to be found any more."""
+        for build in self.builds:
+            build.forgotten = build.state != "working"
 
     # Calls
 
@@ -273,6 +279,8 @@ class World:
     def poll_build(self, handle: dict[str, Any]) -> BuildStatus:
         def act() -> BuildStatus:
             build = self.builds[handle["id"]]
+            if build.forgotten:
+                raise CloudError("no such build", scope="not-found")
             return BuildStatus(build.state, build.state, 1, 3, f"image@{build.tag}", "")  # pyright: ignore[reportArgumentType]
 
         return self._call(act)
