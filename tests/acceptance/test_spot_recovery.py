@@ -36,6 +36,7 @@ from arrcoc_core import (
     lease,
     reconcile,
 )
+from arrcoc_core.catalog import gpu_quota
 from arrcoc_core.cloud.names import ATTEMPT_LABEL, RUN_LABEL
 from arrcoc_core.metrics import open_metrics
 from arrcoc_core.processes import alive
@@ -66,7 +67,10 @@ supervisor.main([sys.argv[1], "cloud"])
 
 @pytest.fixture
 def cloud_project(project: Path, sandbox: Sandbox) -> Iterator[Path]:
-    """A project that was set up in the sandbox. No supervisor outlives the test."""
+    """A project that was set up in the sandbox, with a GPU for each of two runs: a place whose GPUs are in use is left
+    out of what is launched, and whether the other run's job is there by then is a matter of moments. No supervisor
+    outlives the test."""
+    sandbox.box.service("cloudquotas").grant(gpu_quota("L4", "spot"), 2, SECOND)
     Walk(project, {}, timeout_s=300).arrcoc("setup", "--yes", "--copy-keys")
     yield project
     with Store(state_dir(project) / "store.db") as store:
