@@ -19,7 +19,8 @@ from typing import Any
 
 from arrcoc_core.cloud.objects import Objects
 from arrcoc_core.errors import ArrcocError
-from training.cost import Cost
+from training.checkpoints import CheckpointStore, newest_state
+from training.cost import Cost, cost_told
 from training.progress import utc_now
 from training.signals import CANCELLED_EXIT_CODE
 
@@ -69,10 +70,14 @@ class Attempt:
         left = self._json(self._name("exit.json"))
         return int(left["code"]) if left is not None and left.get("code") in _FINAL else None
 
-    def usd_before(self) -> float:
-        """Dollars that the attempts before this one have counted."""
-        beats = [self._json(f"attempts/{n}/heartbeat.json") for n in range(1, self.n)]
-        return sum(float(beat.get("usd") or 0) for beat in beats if beat is not None)
+    def usd_before(self, checkpoints: CheckpointStore) -> float:
+        """Dollars that the run had cost before this attempt: the most that the ones before it have told."""
+        own = self._json(self._name("heartbeat.json"))
+        if own is not None:  # this job's container was started again, and the checkpoints may be its own
+            return float(own.get("usd_before") or 0)
+        beats = [self._json(f"attempts/{n}/heartbeat.json") or {} for n in range(1, self.n)]
+        counted = [float(beat.get("usd_before") or 0) + float(beat.get("usd") or 0) for beat in beats]
+        return max([cost_told(newest_state(checkpoints)), *counted])
 
     def beat(self, progress: Mapping[str, Any], cost: Cost | None) -> None:
         """Say that it is alive and where it stands; `progress` as the trainer told it last."""

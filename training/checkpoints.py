@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 COMMITTED = "COMMITTED"
 MANIFEST = "manifest.json"
+STATE = "state.json"
 _FOLDER = re.compile(r"step-(\d{8,})")
 
 
@@ -97,6 +98,19 @@ def save(store: CheckpointStore, checkpoint: Checkpoint, *, limit: int) -> str:
         )
     _tidy(store, folder, limit)
     return folder
+
+
+def newest_state(store: CheckpointStore) -> dict[str, Any]:
+    """The state of the newest checkpoint that is committed and has a whole one, without the tensors; {} for none.
+
+    Nothing is said of those that are skipped: `latest` does.
+    """
+    for folder in reversed(_folders(store)):
+        try:
+            return json.loads(_verified(store, folder, only=STATE)[STATE])
+        except CheckpointError:
+            continue
+    return {}
 
 
 def latest(store: CheckpointStore, say: Callable[[str], None]) -> Checkpoint | None:
@@ -165,7 +179,7 @@ def _pack(checkpoint: Checkpoint) -> dict[str, bytes]:
     return {
         "selector.safetensors": save_tensors(selector),
         "optimizer.pt": optimizer.getvalue(),
-        "state.json": json.dumps({**checkpoint.state, "step": checkpoint.step}, sort_keys=True).encode(),
+        STATE: json.dumps({**checkpoint.state, "step": checkpoint.step}, sort_keys=True).encode(),
         **pack_rows(checkpoint.rows),
     }
 
@@ -175,7 +189,7 @@ def _read(store: CheckpointStore, folder: str) -> Checkpoint:
     from safetensors.torch import load as load_tensors
 
     files = _verified(store, folder)
-    state = json.loads(files["state.json"])
+    state = json.loads(files[STATE])
     return Checkpoint(
         step=state["step"],
         selector=load_tensors(files["selector.safetensors"]),
@@ -185,8 +199,8 @@ def _read(store: CheckpointStore, folder: str) -> Checkpoint:
     )
 
 
-def _verified(store: CheckpointStore, folder: str) -> dict[str, bytes]:
-    """The files of a committed checkpoint, each checked against its hash. Raises CheckpointError."""
+def _verified(store: CheckpointStore, folder: str, only: str = "") -> dict[str, bytes]:
+    """The files of a committed checkpoint, or `only` that one, checked against their hashes. Raises CheckpointError."""
     try:
         committed = store.get(f"{folder}/{COMMITTED}").decode(errors="replace")
     except KeyError:
@@ -195,11 +209,12 @@ def _verified(store: CheckpointStore, folder: str) -> dict[str, bytes]:
         manifest = store.get(f"{folder}/{MANIFEST}")
         if _sha256(manifest) != committed.strip():
             raise CheckpointError(f"{MANIFEST} differs from its hash")
-        files = {name: store.get(f"{folder}/{name}") for name in json.loads(manifest)}
+        hashes = {name: entry["sha256"] for name, entry in json.loads(manifest).items() if only in ("", name)}
+        files = {name: store.get(f"{folder}/{name}") for name in hashes}
     except KeyError as missing:
         raise CheckpointError(f"{PurePosixPath(missing.args[0]).name} is missing") from None
-    for name, expected in json.loads(manifest).items():
-        if _sha256(files[name]) != expected["sha256"]:
+    for name, expected in hashes.items():
+        if _sha256(files[name]) != expected:
             raise CheckpointError(f"{name} differs from its hash")
     return files
 

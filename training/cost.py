@@ -2,6 +2,9 @@
 
 The price is that of the whole job, all its machines, as the plan knew it. Without one (a run on this machine) there is
 no counter.
+
+It never goes back. An attempt that is lost without a word may have told more in its rows than in its last heartbeat;
+those of its rows that stay are the ones up to the checkpoint from which the next attempt goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 RATE, SINCE, BEFORE = "ARRCOC_USD_PER_HOUR", "ARRCOC_STARTED_AT", "ARRCOC_USD_BEFORE"
 METRIC = "cost/usd"
@@ -44,3 +48,9 @@ class Cost:
     def values(self) -> Mapping[str, float]:
         """The metric to log."""
         return {METRIC: self.before + self.attempt_usd}
+
+
+def cost_told(state: Mapping[str, Any]) -> float:
+    """Dollars that the rows up to a checkpoint with this state tell; 0.0 where they tell none."""
+    rows: list[Mapping[str, float]] = [state.get("summary") or {}, state.get("unevaluated") or {}]
+    return max(float(row.get(METRIC) or 0) for row in rows)

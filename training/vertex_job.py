@@ -35,7 +35,7 @@ from training.attempt import DUPLICATE_EXIT_CODE, Attempt, DuplicateError
 from training.cost import RATE, Cost
 from training.devices import STAND_IN, gpus_asked_for, stand_in_ranks
 from training.echo import Echo
-from training.gcs import PLACE
+from training.gcs import PLACE, GcsStore
 from training.progress import utc_now
 from training.ranks import Ranks
 from training.results import FOUND_IN
@@ -64,6 +64,7 @@ def run_in_cloud(run_uri: str) -> int:
 class Job:
     def __init__(self, run_uri: str) -> None:
         self._uri = run_uri
+        self._checkpoints = f"{run_uri}/checkpoints"
         self._n = int(os.environ.get("ARRCOC_ATTEMPT") or 1)
         self._id = os.environ.get("CLOUD_ML_JOB_ID") or f"{socket.gethostname()}-{os.getpid()}"
         self._directory = Path(tempfile.mkdtemp(prefix="run-"))
@@ -122,7 +123,8 @@ class Job:
             attempt.check_later()
             self._attempt = attempt
             rate = os.environ.get(RATE)
-            self._cost = Cost(float(rate), began, attempt.usd_before()) if rate else None
+            checkpoints = GcsStore(Objects(cloud.storage(), self._checkpoints, patience_s=_PATIENCE_S))
+            self._cost = Cost(float(rate), began, attempt.usd_before(checkpoints)) if rate else None
             self._heart.start()
             stream = Stream(Objects(cloud.storage(), self._uri), self._directory, self._streamed, self._say)
             stream.start()
@@ -152,7 +154,7 @@ class Job:
             "ARRCOC_ATTEMPT": str(self._n),
             "PYTHONUNBUFFERED": "1",
             "WANDB_DIR": str(self._directory),
-            PLACE: f"{self._uri}/checkpoints",
+            PLACE: self._checkpoints,
             FOUND_IN: f".arrcoc/runs/{run_id}/result",
             STREAMED: str(self._streamed),
             GRACE: str(GRACE_S),

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 from google.cloud.secretmanager_v1 import Replication, Secret
 
+from arrcoc_core.cloud.objects import Objects
 from arrcoc_core.errors import CloudError, ConfigError
 from arrcoc_core.sandbox import Sandbox
-from training.cost import BEFORE, RATE, SINCE, Cost
+from training.attempt import Attempt
+from training.checkpoints import Checkpoint, save
+from training.cost import BEFORE, METRIC, RATE, SINCE, Cost
+from training.gcs import GcsStore
 from training.ranks import Ranks
 from training.secret_keys import read_secrets
 from training.vertex_machine import Nodes, check_output_directory
@@ -76,6 +80,39 @@ def test_cost_counts_from_the_beginning_of_the_attempt(monkeypatch: pytest.Monke
     for name, value in cost.environment().items():
         monkeypatch.setenv(name, value)
     assert Cost.from_environment() == cost
+
+
+def test_the_cost_of_a_run_never_goes_back(sandbox: Sandbox) -> None:
+    storage: Any = sandbox.cloud().storage()
+    storage.create_bucket("runs")
+    run = Objects(storage, "gs://runs/one")
+    store = GcsStore(Objects(storage, "gs://runs/one/checkpoints"))
+
+    def lost(n: int, *, beat: float, **told: dict[str, float]) -> None:
+        """Attempt n is lost without a word after that heartbeat, and a checkpoint with what its rows had told."""
+        attempt = Attempt(run, n, f"job-{n}")
+        attempt.claim()
+        attempt.beat({}, Cost(3600.0, time.time() - beat, attempt.usd_before(store)))
+        if told:
+            save(store, Checkpoint(n, {}, {}, told), limit=2)
+
+    def before(n: int) -> float:
+        return Attempt(run, n, f"job-{n}").usd_before(store)
+
+    assert before(1) == 0
+    lost(1, beat=5.0)
+    assert before(2) == pytest.approx(5.0, abs=0.5)
+    lost(2, beat=1.0, summary={METRIC: 12.0})
+    assert before(3) == 12.0
+    assert before(2) == pytest.approx(5.0, abs=0.5), "the same job again counts nothing twice"
+    lost(3, beat=4.0)
+    assert before(4) == before(5) == pytest.approx(16.0, abs=0.5), "what is counted stays counted"
+    lost(5, beat=1.0, summary={METRIC: 17.5}, unevaluated={METRIC: 18.5})
+    assert before(6) == 18.5
+    run.delete("checkpoints/step-00000005/COMMITTED")  # the trainer goes on from the one before
+    assert before(6) == pytest.approx(17.0, abs=0.5)
+    run.replace("checkpoints/step-00000002/state.json", b"{}")
+    assert before(6) == pytest.approx(17.0, abs=0.5)
 
 
 def test_secrets_are_read_and_never_told(

@@ -64,6 +64,8 @@ def test_preempted_restarted_and_resumed_equals_one_left_alone(cloud_run: MakeCl
     assert selector == (whole_run / "result" / "selector.safetensors").read_bytes()
     assert (mirror / "result" / "DONE").exists()
     assert comparable_rows(mirror) == comparable_rows(whole_run)
+    costs = [row["cost/usd"] for row in open_metrics(mirror).rows() if row.get("cost/usd") is not None]
+    assert len(costs) > 2 and costs == sorted(costs)
     pictures = [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(mirror).media()]
     assert pictures == [(m.step, m.key, m.caption, m.path.read_bytes()) for m in open_metrics(whole_run).media()]
     assert run.committed() == ["step-00000011", "step-00000012"]
