@@ -16,6 +16,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import argparse
 import math
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arrcoc_core.errors import ArrcocError, ConfigError, render
+from arrcoc_core.errors import ArrcocError, ConfigError, RunError, render
 from arrcoc_core.resolved import TINY, share_of, visual_tokens
 from training.batches import Collate
 from training.comparison import TEACHER, Comparison, Line
@@ -63,20 +64,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, help="folder for the table, the plot and the figures")
     given = parser.parse_args(arguments)
+    if given.samples < 1:
+        parser.error(f"--samples {given.samples}: is to be at least 1")
+    out = given.out or given.runs[0] / "compare"
     try:
-        found = _compare_runs(given)
+        found = _compare_runs(given, out)
+        print(found.table(), flush=True)
+        _save(found, out)
     except ArrcocError as error:
         print(render(error), file=sys.stderr, flush=True)
         return error.exit_code
-    out = given.out or given.runs[0] / "compare"
-    found.save(out)
-    print(found.table())
     print(f"table, plot and figures: {out}")
     return 0
 
 
-def _compare_runs(given: argparse.Namespace) -> Comparison:
-    """What the command line says, on the questions that the runs held out."""
+def _save(found: Comparison, out: Path) -> None:
+    try:
+        found.save(out)
+    except OSError as error:
+        raise RunError(
+            f"the comparison, which stands above, could not be written to {out}: {error}",
+            remedy="Keep what is printed; to have the files, too, make room there, or name another folder with --out.",
+        ) from error
+
+
+def _check_folder(out: Path) -> None:
+    """That something can be written there, before the work begins, which may take hours."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to the folder {out}: {error.strerror or error}", remedy="Name another one with --out."
+        ) from error
+
+
+def _compare_runs(given: argparse.Namespace, out: Path) -> Comparison:
+    """What the command line says, on the questions that the runs held out, to be written to `out`."""
     ended = load_trained(given.runs, device_called(given.device), (*RULES, BEST))
     experiment = ended.experiment
     base = experiment.model.base
@@ -88,6 +113,7 @@ def _compare_runs(given: argparse.Namespace) -> Comparison:
         tries=given.search,
         chunk=CHUNK if base in TINY else min(CHUNK, experiment.train.batch_size),
     )
+    _check_folder(out)
     # A picture that is too small for a fixed K is left out, or an error, as data.bad_pictures says.
     least = max(budget.least(()) for budget in budgets_of(terms.budgets, total).values())
     _, held_out = open_samples(experiment.data, ended.dataset, given.samples, token_side(base), least)
@@ -97,10 +123,11 @@ def _compare_runs(given: argparse.Namespace) -> Comparison:
         held_out,
         Collate.of(ended.passes.model.base.tokenizer, experiment.data),
         terms,
+        dataset=ended.dataset,
         total=total,
         progress=_show_progress if sys.stderr.isatty() else lambda _: None,
     )
-    return replace(found, dataset=ended.dataset, notes=(*found.notes, *ended.notes))
+    return replace(found, notes=(*found.notes, *ended.notes))
 
 
 @dataclass(frozen=True)
@@ -109,7 +136,7 @@ class Terms:
 
     budgets: shares of each question's own tokens ("1/8"), or numbers of them; rules: of `RULES`; seeds: draws of the
     rules that draw; tries: passes a question that the search for the best subset has, 0 for no search; chunk:
-    questions a pass.
+    questions a pass. Raises ConfigError for a rule that does not exist or a number out of range.
     """
 
     budgets: tuple[str, ...] = tuple(BUDGETS.split(","))
@@ -117,6 +144,16 @@ class Terms:
     seeds: int = SEEDS
     tries: int = SEARCH
     chunk: int = CHUNK
+
+    def __post_init__(self) -> None:
+        for name in self.rules:
+            if name not in RULES:
+                raise ConfigError(f"there is no rule {name!r}", remedy=f"Choose from {', '.join(RULES)}.")
+        if self.seeds < 1 or self.tries < 0:
+            raise ConfigError(
+                f"{self.seeds} draws of the rules that draw, {self.tries} passes of the search",
+                remedy="Take at least 1 draw (--seeds), and 0 or more passes (--search).",
+            )
 
 
 @torch.no_grad()
@@ -127,17 +164,15 @@ def compare(
     collate: Collate,
     terms: Terms = Terms(),
     *,
+    dataset: str = "",
     total: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Comparison:
     """Every selector at every budget on the same questions; see the module. `progress` is told 0..1.
 
-    total: N of the largest picture that there may be, left out that of the first. Raises ConfigError for a budget or a
-    rule that does not exist.
+    dataset: what the samples are called in the table; total: N of the largest picture that there may be, left out that
+    of the first. Raises ConfigError for a budget that is none.
     """
-    for name in terms.rules:
-        if name not in RULES:
-            raise ConfigError(f"there is no rule {name!r}", remedy=f"Choose from {', '.join(RULES)}.")
     model = passes.model
     total = total or model.look([samples.get(0).pictures[0]]).count
     allowed = budgets_of(terms.budgets, total)
@@ -167,16 +202,20 @@ def compare(
             own[name] = [
                 RULES[name](_drawn(view, number, seed)) for seed in range(terms.seeds if name in _DRAWN else 1)
             ]
-        for name, by_seed in own.items():
-            for keep, count in counts.items():
+        starts = [scores for by_seed in own.values() for scores in by_seed]
+        for keep, count in counts.items():
+            best: Tensor | None = None
+            for name, by_seed in own.items():
                 for seed, scores in enumerate(by_seed):
-                    kept = allocate(scores, count, present)
-                    note(name, keep, seed, _judged(view, asked_for, free, kept))
-        if terms.tries:
-            starts = [scores for by_seed in own.values() for scores in by_seed]
-            for keep, count in counts.items():
+                    judged = _judged(view, asked_for, free, allocate(scores, count, present))
+                    note(name, keep, seed, judged)
+                    best = judged if best is None else torch.maximum(best, judged)
+            if terms.tries:
                 kept, found = search(_drawn(view, number, 0), starts, count, terms.tries)
-                note(BEST, keep, 0, _judged(view, asked_for, free, kept) if free else found)
+                if free:  # the likeliest answer need not be what is written: of all that were tried the best counts
+                    written = _judged(view, asked_for, free, kept)
+                    found = written if best is None else torch.maximum(best, written)
+                note(BEST, keep, 0, found)
         progress(len(kinds) / len(samples))
     runs = {one.name: one.runs for one in trained}
     lines = [
@@ -189,21 +228,20 @@ def compare(
     ]
     return Comparison(
         model.base.title,
-        "",
+        dataset,
         total,
         tuple(allowed),
         torch.cat(full).numpy()[None],
         tuple(kinds),
         tuple(lines),
         _notes(lines),
-        {keep: f"1/{round(1 / b.share)}" if b.share else str(keep) for keep, b in allowed.items()}
-        if len(sizes) > 1
-        else {},
+        {keep: _name_of(budget) for keep, budget in allowed.items()} if len(sizes) > 1 else {},
     )
 
 
 def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
-    """Each budget, "1/8" or "12", by its K of `total` tokens, the largest first. ConfigError for what is none."""
+    """Each budget, "1/8" or "12", by its K of `total` tokens, the largest first. ConfigError for what is none, and for
+    two that come to the same K."""
     found: dict[int, Budget] = {}
     for text in texts:
         try:
@@ -216,8 +254,18 @@ def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
             raise ConfigError(
                 f"{text!r} is no budget of {total} visual tokens", remedy='Give shares ("1/8") or numbers of tokens.'
             )
+        if keep in found:
+            raise ConfigError(
+                f"{_name_of(found[keep])} and {text.strip()} both keep {keep} of {total} visual tokens",
+                remedy="Name one of them; where pictures differ in size, compare twice.",
+            )
         found[keep] = Budget(keep, share)
     return dict(sorted(found.items(), reverse=True))
+
+
+def _name_of(budget: Budget) -> str:
+    """As it was given: "3/4", or "12"."""
+    return str(Fraction(budget.share).limit_denominator(4096)) if budget.share else str(budget.keep)
 
 
 def _judged(view: View, samples: Sequence[Sample], free: Asked | None, kept: Tensor) -> Tensor:

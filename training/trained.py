@@ -23,7 +23,7 @@ from arrcoc_core.stored import load_experiment
 from training.data import pin
 from training.hub.record import load_record
 from training.model.arrcoc_qwen import ArrCocQwen
-from training.model.selector_files import load_selector
+from training.model.selector_files import BaseNamed, load_selector, read_base
 from training.passes import Passes, stored_precision
 from training.results import DONE
 
@@ -65,6 +65,7 @@ class _Run:
     directory: Path
     experiment: Experiment
     dataset: str
+    base: BaseNamed
     ended: str
     values: dict[str, object]
 
@@ -111,13 +112,20 @@ def _open(directory: Path) -> _Run:
     dataset = pin(told if "@" in told else experiment.data.dataset)
     values = {path: value for path, value in flat(experiment).items() if path in IDENTITY_PATHS}
     trained = {path: value for path, value in values.items() if not path.startswith("evaluation.")}
-    return _Run(directory, experiment, dataset, done.read_text(encoding="utf-8").strip(), trained)
+    base = read_base(directory / "result")
+    return _Run(directory, experiment, dataset, base, done.read_text(encoding="utf-8").strip(), trained)
 
 
 def _check_shared(run: _Run, first: _Run) -> None:
     ours, theirs = flat(run.experiment), flat(first.experiment)
     pairs = [(path, ours[path], theirs[path]) for path in SHARED]
-    for path, our, their in [*pairs, ("data.dataset", run.dataset, first.dataset)]:
+    pairs += [
+        ("data.dataset", run.dataset, first.dataset),
+        ("the base's commit", run.base.revision, first.base.revision),
+    ]
+    if run.base.weights and first.base.weights:  # results of older versions do not tell
+        pairs.append(("the base's weights", run.base.weights, first.base.weights))
+    for path, our, their in pairs:
         if our != their:
             raise ConfigError(
                 f"{run.id} has {path} = {our!r}, {first.id} has {their!r}",

@@ -41,6 +41,24 @@ def test_a_run_that_is_none_is_said_before_anything_is_started(tmp_path: Path) -
         directories_of(["nothing-like-it"], tmp_path)
 
 
+def test_a_folder_that_cannot_be_written_is_said_before_the_work_and_a_full_disk_costs_no_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_result(tmp_path)
+    (tmp_path / "taken").touch()
+    options = {"budgets": "1/8", "samples": 4, "rules": "uniform", "search": 0, "device": "cpu"}
+    assert compare.main(command_of([run], {**options, "out": tmp_path / "taken"})[3:]) == 2
+    said = capsys.readouterr()
+    assert "cannot write to the folder" in said.err and "Name another one with --out." in said.err and not said.out
+    (tmp_path / "full" / "compare.md").mkdir(parents=True)  # where a file is to be
+    assert compare.main(command_of([run], {**options, "out": tmp_path / "full"})[3:]) == 1
+    said = capsys.readouterr()
+    assert "| uniform" in said.out and "could not be written to" in said.err
+    with pytest.raises(SystemExit, match="2"):
+        compare.main([str(run), "--samples", "0"])
+    assert "--samples 0" in capsys.readouterr().err
+
+
 def test_explain_takes_a_selectors_folder_and_pictures_from_where_one_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

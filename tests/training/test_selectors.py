@@ -144,6 +144,8 @@ def test_budgets_are_shares_or_numbers() -> None:
     for wrong in ("1/0", "0", "65", "2/1", "many"):
         with pytest.raises(ConfigError, match="is no budget of 64 visual tokens"):
             budgets_of([wrong], 64)
+    with pytest.raises(ConfigError, match="1/2 and 32 both keep 32 of 64 visual tokens"):
+        budgets_of(["1/2", "1/4", "32"], 64)
 
 
 def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCocQwen, tmp_path: Path) -> None:
@@ -184,10 +186,11 @@ def test_a_share_is_of_each_questions_own_tokens(model: ArrCocQwen, monkeypatch:
     whole = Synthetic("validation", 8, Sizing("square", 64), together=1)
     samples = Held([whole.get(k) if k < 4 else upper_half(whole.get(k)) for k in range(8)])
     found = compare(
-        Passes(model), [], samples, Collate(model.base.tokenizer, 64), Terms(("1/8",), ("teacher",), tries=0)
+        Passes(model), [], samples, Collate(model.base.tokenizer, 64), Terms(("3/4", "1/8"), ("teacher",), tries=0)
     )
-    assert kept == [[64] * 4 + [32] * 4, [8] * 4 + [4] * 4]
-    assert found.budgets == (8,) and "1/8 of each" in found.table() and found.figures()["total"] == 64
+    assert kept == [[64] * 4 + [32] * 4, [48] * 4 + [24] * 4, [8] * 4 + [4] * 4]
+    assert found.budgets == (48, 8) and found.figures()["total"] == 64
+    assert "3/4 of each" in found.table() and "1/8 of each" in found.table()
 
 
 def test_where_several_people_answered_the_vqa_accuracy_of_what_is_written_counts(model: ArrCocQwen) -> None:
@@ -205,7 +208,20 @@ def test_where_several_people_answered_the_vqa_accuracy_of_what_is_written_count
     assert "VQA accuracy in %" in found.table() and found.figures()["measure"] == "VQA accuracy"
 
 
-def test_a_rule_that_does_not_exist_is_refused(model: ArrCocQwen) -> None:
-    samples = Synthetic("validation", 2, Sizing("square", 64), together=1)
+def test_what_is_best_by_the_peoples_answers_counts_where_the_search_found_another(model: ArrCocQwen) -> None:
+    """The people saw what the base says that misses the tokens asked about; the search looks for the right answer."""
+    questions = Synthetic("validation", 12, Sizing("square", 64), together=1)
+    samples = [replace(questions.get(k), answers=("nothing",) * 10) for k in range(12)]
+    terms = Terms(("1/16",), ("random", "teacher"), seeds=3, tries=4)
+    found = compare(Passes(model), [], Held(samples), Collate(model.base.tokenizer, 64), terms, dataset="people")
+    best = found.line("best found").right[4]
+    assert best.mean() > 0.5 and all((best >= line.right[4]).all() for line in found.lines)
+    assert "on people: 12 held-out questions" in found.table()
+
+
+def test_terms_that_cannot_be_met_are_refused() -> None:
     with pytest.raises(ConfigError, match="there is no rule 'magic'"):
-        compare(Passes(model), [], samples, Collate(model.base.tokenizer, 64), Terms(rules=("magic",)))
+        Terms(rules=("magic",))
+    for wrong in ({"seeds": 0}, {"tries": -1}):
+        with pytest.raises(ConfigError, match=r"0 draws of the rules|-1 passes of the search"):
+            Terms(**wrong)

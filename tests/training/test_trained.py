@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from result_maker import make_result
 
 from arrcoc_core.errors import ConfigError, RunError
+from training.model.files import CONFIG
 from training.selectors import RULES
 from training.trained import Ended, load_trained
 
@@ -75,6 +77,19 @@ def test_runs_on_other_questions_or_in_another_precision_are_refused(result: Mak
         load_trained([first, result("b", "train.bf16=true")], CPU)
     with pytest.raises(RunError, match="c has no result"):
         load_trained([first, first.with_name("c")], CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("base_revision", "the base's commit"), ("base_weights", "the base's weights")]
+)
+def test_runs_before_another_state_of_their_base_are_refused(result: MakeResult, name: str, told: str) -> None:
+    """Their selectors would be judged on the first one's base."""
+    first, other = result("a"), result("b", "train.seed=1")
+    config = other / "result" / CONFIG
+    held = json.loads(config.read_text())
+    config.write_text(json.dumps({**held, name: "another"}))
+    with pytest.raises(ConfigError, match=rf"b has {told} = 'another', a has '{held[name]}'"):
+        load_trained([first, other], CPU)
 
 
 def test_the_data_set_is_read_at_the_commit_that_the_run_stayed_with(result: MakeResult) -> None:
