@@ -101,8 +101,8 @@ def metric(name: str, value: float | None) -> str:
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric is a share of 1."""
-    return name.rsplit("/", 1)[-1].startswith("accuracy")
+    """Whether a metric is a share of 1; what stands behind an accuracy, such as a type of question, does not matter."""
+    return any(part.startswith(("accuracy", "vqa_accuracy")) for part in name.split("/"))
 
 
 def clock(moment: datetime | None) -> str:

@@ -4,8 +4,10 @@ Pictures of MS COCO have about 640 x 480 px, which are 300 tokens; `min_pixels` 
 825 tokens, so that details are there to be left out. Set it to 0 for their own size, and `keep` to match.
 
 The rows are streamed: the whole set is some 80 GB. What is printed is the official VQA accuracy (`eval/vqa_accuracy`)
-beside the exact matches, with all tokens, random ones, an even grid and the base's own attention as lines to read it
-against. `arrcoc plan vqav2_2b` shows the price before anything is paid for (`arrcoc --sandbox plan vqav2_2b` without an
+beside the exact matches, each with all tokens, random ones, an even grid and the base's own attention as lines to read
+it against. The first look, before the first step, warns when the base writes its answers otherwise than the data set.
+
+`arrcoc plan vqav2_2b` shows the price before anything is paid for (`arrcoc --sandbox plan vqav2_2b` without an
 account). The tag "example" keeps `arrcoc setup` from asking Google for A100s that you may never use:
 `arrcoc infra --request A100=1@us-central1` does, or take the tag away. More `regions` find spot capacity sooner, and
 each needs its quota.
@@ -31,8 +33,10 @@ vqav2_2b = Experiment(
         image_size=1024,
         resize="dynamic",
         min_pixels=800_000,
-        # As LLaVA-1.5 asks for short answers (Liu et al., "Improved Baselines with Visual Instruction Tuning").
-        prompt="{question}\nAnswer the question using a single word or phrase.",
+        # As LLaVA-1.5 asks for short answers (Liu et al., "Improved Baselines with Visual Instruction Tuning"), and as
+        # VQAv2's are written: the official accuracy reads "Yes." and "two" as "yes" and "2", but exact matches, and the
+        # rewards of "rloo" and the gates, are of the data's own tokens.
+        prompt="{question}\nAnswer the question using a single word or phrase, in lower case, numbers as digits.",
         max_seq_length=64,
         num_workers=4,
         prefetch_factor=4,

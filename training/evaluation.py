@@ -14,7 +14,7 @@ Where the budget goes by the relevance mass (Tokens.mass), K is each question's 
 scores (`tokens/kept` is the mean), those of the lines by the teacher, so that they stay what they are.
 
 Where several people answered a question, the base also answers it in its own words, and `eval/vqa_accuracy` is the
-official accuracy of that (`vqa_accuracy.py`), `eval/vqa_accuracy_full` with all N tokens; both cost a generation.
+official accuracy of that (`vqa_accuracy.py`), with the same four reference lines; each costs a generation.
 A name behind another / is a type: of answer in `eval/vqa_accuracy/yes_no`, of question in
 `eval/vqa_accuracy_by_question/how_many` and, where there is one right answer, in `eval/accuracy/colour_of_shape`.
 
@@ -155,18 +155,18 @@ class Evaluator:
         """Which answers of a chunk are right along each reference line."""
         present = chunk.seen.present
         full, teacher = self.passes.read_all(chunk.seen, chunk.asked)
-        tally.add("accuracy_full", full.right.tolist())
         counts = self.budget.counts(teacher.log(), present, chunk.batch.questions)
         kept = {
-            "accuracy_random": random_selection(present, counts, RANDOM_SEED + number),
-            "accuracy_uniform": uniform_selection(chunk.seen.grids, counts),
-            "accuracy_teacher": allocate(teacher, counts, present),
+            "full": present,
+            "random": random_selection(present, counts, RANDOM_SEED + number).to(present.device),
+            "uniform": uniform_selection(chunk.seen.grids, counts).to(present.device),
+            "teacher": allocate(teacher, counts, present),
         }
         for name, tokens in kept.items():
-            reading = self.passes.read(chunk.seen, chunk.asked, tokens.to(present.device))
-            tally.add(name, reading.right.tolist())
-        if chunk.several:
-            tally.add("vqa_accuracy_full", [value for value, _ in self._scores_of(chunk, present)])
+            reading = full if name == "full" else self.passes.read(chunk.seen, chunk.asked, tokens)
+            tally.add(f"accuracy_{name}", reading.right.tolist())
+            if chunk.several:
+                tally.add(f"vqa_accuracy_{name}", [value for value, _ in self._scores_of(chunk, tokens)])
 
     def _score(self, chunk: _Chunk, kept: Tensor, tally: Tally) -> None:
         """The VQA accuracy of answers in the base's own words: over all, by type of answer, by type of question."""

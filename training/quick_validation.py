@@ -39,6 +39,7 @@ from typing import Any
 from arrcoc_core.compute import Local
 from arrcoc_core.errors import ArrcocError, ConfigError, ExperimentError, RunError, render
 from arrcoc_core.experiment import Experiment
+from arrcoc_core.references import judged_by
 from arrcoc_core.resolved import ResolvedExperiment
 from arrcoc_core.stored import save_experiment
 from training.model.files import WEIGHTS
@@ -201,9 +202,11 @@ def check_loss(rows: Sequence[Row]) -> Check:
 
 
 def check_accuracy(summary: Row) -> Check:
-    """Of the held-out questions, against random and uniform selection at the same K."""
-    ours = summary["eval/accuracy"]
-    lines = {name: summary[f"eval/accuracy_{name}"] for name in ("random", "uniform")}
+    """Of the held-out questions, against random and uniform selection at the same K: by the official VQA accuracy,
+    where several people answered them."""
+    judged = judged_by(summary)
+    ours = summary[judged]
+    lines = {name: summary[f"{judged}_{name}"] for name in ("random", "uniform")}
     found = f"{ours:.1%}; " + ", ".join(f"{name} {value:.1%}" for name, value in lines.items())
     return Check("accuracy rises above the reference lines", ours > max(lines.values()), found)
 

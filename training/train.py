@@ -436,7 +436,7 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     leave_world(world)
     if publisher.wanted:
         story.progress("uploading", total, eta_s=0.0)
-        publisher.finish(stop, is_best=summary["eval/accuracy"] >= results.history.best)
+        publisher.finish(stop, is_best=results.history.is_best(summary))
     story.progress("done", total, eta_s=0.0)
     return 0
 

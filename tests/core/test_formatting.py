@@ -62,7 +62,8 @@ def test_number_and_metric() -> None:
         "123,457",
         "2.5e-07",
     ]
-    assert metric("eval/accuracy_full", 1.0) == "100.0 %"
+    for name in ("accuracy_full", "accuracy/colour_of_shape", "vqa_accuracy", "vqa_accuracy_by_question/how_many"):
+        assert metric(f"eval/{name}", 1.0) == "100.0 %"
     assert metric("train/loss", 0.25) == "0.25"
 
 

@@ -156,6 +156,16 @@ def test_a_history_knows_the_best_and_what_was_shown_last() -> None:
     assert (again.best, again.pictures) == (0.99, history.pictures)
 
 
+def test_the_best_is_that_by_the_vqa_accuracy_where_there_is_one() -> None:
+    history = History()
+    assert history.add(Row(5, {"eval/accuracy": 0.9, "eval/vqa_accuracy": 0.5}))
+    assert history.add(Row(10, {"eval/accuracy": 0.1, "eval/vqa_accuracy": 0.6}))
+    last = {"eval/accuracy": 0.95, "eval/vqa_accuracy": 0.55}
+    assert not history.add(Row(15, last)) and not history.is_best(last)
+    assert history.best == 0.6 and history.is_best({"eval/accuracy": 0.0, "eval/vqa_accuracy": 0.6})
+    assert [step for step, _ in history.curves()["eval/vqa_accuracy"]] == [5, 10, 15]
+
+
 def test_a_result_of_an_older_version_is_described_from_its_run(tmp_path: Path) -> None:
     run = make_result(tmp_path)
     (run / "result" / "run.json").unlink()

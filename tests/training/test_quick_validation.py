@@ -64,6 +64,9 @@ def test_accuracy_has_to_be_above_both_lines() -> None:
     lines = {"eval/accuracy_random": 0.2, "eval/accuracy_uniform": 0.3}
     assert check_accuracy({"eval/accuracy": 0.31, **lines}).passed
     assert not check_accuracy({"eval/accuracy": 0.25, **lines}).passed
+    by_people = {"eval/vqa_accuracy": 0.6, "eval/vqa_accuracy_random": 0.5, "eval/vqa_accuracy_uniform": 0.4}
+    assert check_accuracy({"eval/accuracy": 0.0, **lines, **by_people}).passed
+    assert not check_accuracy({"eval/accuracy": 0.9, **lines, **by_people, "eval/vqa_accuracy": 0.5}).passed
 
 
 def test_memory_that_grows_is_a_leak() -> None:

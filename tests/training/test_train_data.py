@@ -20,8 +20,11 @@ from training.evaluation import Evaluator
 from training.model.arrcoc_qwen import ArrCocQwen
 from training.model.budget import Budget
 from training.passes import Passes
+from training.progress import Clock, Story
+from training.reports import Reports, written_otherwise
 from training.tally import metric_name
 from training.tiny import synthetic
+from training.tracking import NoTracker
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ def test_people_are_answered_in_own_words(people: Path) -> None:
     values, _ = whole.run()
     # With all tokens kept the selector does not matter, and the tiny base is right: so eight of ten people agree.
     assert values["eval/accuracy"] == values["eval/vqa_accuracy"] == values["eval/vqa_accuracy_full"] == 1.0
+    assert all(values[f"eval/vqa_accuracy_{name}"] == 1.0 for name in ("random", "uniform", "teacher"))
     few = Evaluator(Passes(model), held_out, collate, Budget(1), 0, World(), chunk=3)
     values, _ = few.run()
     assert values["eval/vqa_accuracy"] < values["eval/vqa_accuracy_full"] == 1.0
@@ -64,7 +68,38 @@ def test_people_are_answered_in_own_words(people: Path) -> None:
         "eval/vqa_accuracy_by_question/colour_of_shape",
         "eval/vqa_accuracy_by_question/shape_of_colour",
     }
+    lines = ("full", "random", "uniform", "teacher")
+    assert set(few.references) == {f"eval/{kind}accuracy_{name}" for kind in ("", "vqa_") for name in lines}
+    assert few.references["eval/vqa_accuracy_random"] < 1.0
     assert not set(few.references) & {"eval/vqa_accuracy", *(f"eval/vqa_accuracy/{k}" for k in ("yes_no", "other"))}
+
+
+def test_answers_that_are_written_otherwise_than_the_data_are_warned_of_once(people: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in people.read_text(encoding="utf-8").splitlines()]
+    for line in lines:  # the exact answer, which the base would not give
+        line["multiple_choice_answer"] = "nothing"
+    people.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    model = ArrCocQwen.from_base("tiny", dtype=torch.float32)
+    _, held_out = open_samples(DEFAULTS.data, str(people), 8, 8)
+    evaluator = Evaluator(Passes(model), held_out, Collate(model.base.tokenizer, 64), Budget(4), 0, World())
+    said: list[str] = []
+    story = Story(tmp_path, silent=True)
+    story.say = said.append  # type: ignore[method-assign]
+    unused: Any = None
+    reports = Reports(story, NoTracker(), evaluator, Clock(10, 5), unused, unused, 10)
+    for step in (0, 5, 10):
+        reports.evaluate(step)
+    (warning,) = [line for line in said if line.startswith("WARNING")]
+    assert said.index(warning) == 1  # right behind the first look
+    assert "100.0% of the answers are right by the VQA accuracy, and only 0.0%" in warning and "data.prompt" in warning
+    assert any("VQA accuracy" in line and line.startswith("step 0/10") for line in said)
+    assert any(line.startswith("by the VQA accuracy: full 100.0%, random ") for line in said)
+
+
+@pytest.mark.parametrize(("exact", "by_people", "warned"), [(0.2, 0.5, True), (0.3, 0.5, False), (0.0, None, False)])
+def test_when_answers_count_as_written_otherwise(exact: float, by_people: float | None, warned: bool) -> None:
+    values = {"eval/accuracy_full": exact} | ({"eval/vqa_accuracy_full": by_people} if by_people is not None else {})
+    assert bool(written_otherwise(values)) is warned
 
 
 def test_one_question_with_a_single_answer_does_not_decide_for_all(people: Path) -> None:

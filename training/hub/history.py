@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from arrcoc_core.references import ACCURACY
+from arrcoc_core.references import ACCURACY, VQA_ACCURACY, judged_by
 from training.tracking import Picture, Row
 
 MOST = 256
-CURVES = ("train/loss", "eval/loss", ACCURACY, "eval/accuracy_shuffled_question")
+CURVES = ("train/loss", "eval/loss", ACCURACY, VQA_ACCURACY, "eval/accuracy_shuffled_question")
 _FIRST_LOOK = 0  # the step of an evaluation of a few questions only
 
 
@@ -24,7 +24,7 @@ class History:
         held = held or {"curves": {}, "best": 0.0}
         self._curves: dict[str, _Curve] = {name: _Curve(**curve) for name, curve in held["curves"].items()}
         self.best = float(held["best"])
-        """The highest accuracy on all held-out questions."""
+        """The highest accuracy on all held-out questions: the official VQA accuracy, where the data set has one."""
         self.pictures: tuple[Picture, ...] = ()
         for row in rows:
             self.pictures = row.pictures or self.pictures
@@ -35,11 +35,15 @@ class History:
             if name in row.values and not (name.startswith("eval/") and row.step == _FIRST_LOOK):
                 self._curves.setdefault(name, _Curve()).add(row.step, row.values[name])
         self.pictures = row.pictures or self.pictures
-        accuracy = row.values.get(ACCURACY, 0.0)
+        accuracy = row.values.get(judged_by(row.values), 0.0)
         if accuracy <= self.best or row.step == _FIRST_LOOK:
             return False
         self.best = accuracy
         return True
+
+    def is_best(self, summary: Mapping[str, float]) -> bool:
+        """Whether none of the evaluations so far was better than this one."""
+        return summary[judged_by(summary)] >= self.best
 
     def curves(self) -> dict[str, list[tuple[int, float]]]:
         """Name -> (step, value), in the order of the steps; the last one is always there."""
