@@ -153,7 +153,7 @@ class Data(Value):
 
     feature_cache_gb: Annotated[float, Field(ge=0)] = INHERIT
     """Gigabytes of disk for what the frozen vision encoder made of pictures, kept between epochs; 0 = none. Does not
-    change the result."""
+    change the result on a CPU; on a GPU its last bits, for a picture is then encoded alone and not in its batch."""
 
     if TYPE_CHECKING:
 
