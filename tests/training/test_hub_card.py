@@ -72,6 +72,15 @@ def test_the_card_says_where_the_selector_comes_from(record: Record) -> None:
     assert "best evaluation so far" in make_card(record, "me/arr-coc", best=True)
 
 
+def test_the_card_reports_the_vqa_accuracy_where_there_is_one(record: Record) -> None:
+    by_people = {"eval/vqa_accuracy": 0.625, "eval/vqa_accuracy_full": 0.75, "eval/vqa_accuracy_random": 0.25}
+    card = make_card(replace(record, summary={**record.summary, **by_people}), "me/selector")
+    (result,) = ModelCard(card).data.eval_results  # type: ignore[union-attr]
+    assert result.metric_value == 0.625 and result.metric_name.startswith("official VQA accuracy from")
+    assert "62.5 % of the held-out questions are answered right (all tokens: 75.0 %), by the official VQA" in card
+    assert "| random | 25.0 % | 0.25 |" in card and f"| {record.summary['eval/accuracy_random']!r} |" in card
+
+
 def test_base_and_data_of_the_hub_are_named_with_their_revisions(record: Record) -> None:
     base, sha = "Qwen/Qwen3-VL-2B-Instruct", "0123456789" * 4
     experiment = {**record.experiment, "model": {**record.experiment["model"], "base": base}}

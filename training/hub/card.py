@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from arrcoc_core.references import ACCURACY, FULL, REFERENCES
+from arrcoc_core.references import ACCURACY, REFERENCES, VQA_ACCURACY, judged_by
 from arrcoc_core.resolved import TINY
 from training.hub.record import Record
 
@@ -19,6 +19,7 @@ CURVES = "curves.png"
 LICENCE = "mit"
 _TASK = "visual-question-answering"
 _LONGEST_CAPTION = 240
+_MEASURES = {VQA_ACCURACY: "official VQA accuracy", ACCURACY: "right answers"}
 
 
 def make_card(record: Record, repo: str, *, best: bool = False, wandb: str = "", has_curves: bool = True) -> str:
@@ -31,7 +32,8 @@ def _head(record: Record, repo: str) -> ModelCardData:
     data = record.experiment["data"]
     name, _, revision = record.dataset.partition("@")
     results: list[EvalResult] | None = None
-    if ACCURACY in record.summary:
+    judged = judged_by(record.summary)
+    if judged in record.summary:
         result = EvalResult(
             task_type=_TASK,
             dataset_type=name,
@@ -39,8 +41,8 @@ def _head(record: Record, repo: str) -> ModelCardData:
             dataset_split=data["split_val"],
             dataset_revision=revision or None,
             metric_type="accuracy",
-            metric_name=f"right answers from {record.keep} visual tokens",
-            metric_value=record.summary[ACCURACY],
+            metric_name=f"{_MEASURES[judged]} from {record.keep} visual tokens",
+            metric_value=record.summary[judged],
         )
         results = [result]
     return ModelCardData(
@@ -74,14 +76,16 @@ def _body(record: Record, repo: str, best: bool, wandb: str, has_curves: bool) -
 
 
 def _opening(record: Record, budget: str, best: bool) -> str:
-    accuracy, full = record.summary.get(ACCURACY), record.summary.get(FULL)
+    judged = judged_by(record.summary)
+    accuracy, full = record.summary.get(judged), record.summary.get(f"{judged}_full")
     said = (
         f"A selector for {_base(record)}: for each question it chooses which {budget} visual tokens of a picture the "
         "language model reads. The base itself is frozen and unchanged, and is not in this repository."
     )
     if accuracy is not None:
         against = f" (all tokens: {_percent(full)})" if full is not None else ""
-        said += f" With them {_percent(accuracy)} of the held-out questions are answered right{against}."
+        by = ", by the official VQA accuracy" if judged == VQA_ACCURACY else ""
+        said += f" With them {_percent(accuracy)} of the held-out questions are answered right{against}{by}."
     if best:
         said += (
             f"\n\nThis is the best evaluation so far of a run that goes on: step {record.step:,} of "
@@ -91,15 +95,20 @@ def _opening(record: Record, budget: str, best: bool) -> str:
 
 
 def _accuracies(record: Record) -> str:
+    tables = [table for measure in _MEASURES if (table := _table(record, measure))]
+    return "\n\n".join(["## Accuracy", *tables]) if tables else ""
+
+
+def _table(record: Record, measure: str) -> str:
+    """One measure of the answers, by what chose the tokens; "" where it was not taken."""
+    lines = [(name.replace(ACCURACY, measure, 1), label, note) for name, label, note in REFERENCES]
     rows = [
         f"| {label} | {_percent(record.summary[name])} | {record.summary[name]!r} | {note} |"
-        for name, label, note in REFERENCES
+        for name, label, note in lines
         if name in record.summary
     ]
-    if not rows:
-        return ""
-    head = "| tokens chosen by | right | exactly | what it is |\n|---|---:|---:|---|"
-    return "## Accuracy\n\n" + "\n".join([head, *rows])
+    head = f"| tokens chosen by | {_MEASURES[measure]} | exactly | what it is |\n|---|---:|---:|---|"
+    return "\n".join([head, *rows]) if rows else ""
 
 
 def _pictures(record: Record) -> str:
