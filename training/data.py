@@ -56,8 +56,9 @@ def pin(dataset: str) -> str:
             f"the data set {dataset} is not on this machine",
             remedy="Check the path; a job in the cloud sees no folder of yours: take a data set of the Hub there.",
         )
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, HTTPError
+    from huggingface_hub.errors import HFValidationError
 
     try:
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)

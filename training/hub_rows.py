@@ -78,7 +78,7 @@ class StreamedRows:
     def _hold(self, first: int) -> None:
         """Read on to the window that begins with row `first`; from the beginning where it was passed already."""
         from datasets.exceptions import DatasetsError
-        from huggingface_hub.errors import HTTPError
+        from httpx2 import HTTPError
 
         try:
             following = self._first + len(self._held)
@@ -118,7 +118,7 @@ class StreamedRows:
 def _open(dataset: str, split: str, *, streaming: bool) -> Any:
     import datasets
     from datasets.exceptions import DatasetsError
-    from huggingface_hub.errors import HTTPError
+    from httpx2 import HTTPError
 
     name, _, revision = dataset.partition("@") if not Path(dataset).is_dir() else (dataset, "", "")
     try:

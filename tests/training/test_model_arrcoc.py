@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -285,6 +286,27 @@ def test_a_folder_of_another_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ConfigError, match="is a llama, not a Qwen3-VL"):
         load_base(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "wrong"),
+    [
+        (lambda text: text[:-30], "Expecting|Unterminated|delimiter"),
+        (lambda text: "[]", "it holds no JSON object"),
+        (lambda text: "{}", "patch_size is 14, and 4 in the vision tower"),
+        (lambda text: text.replace("shortest_edge", "edge"), "size must have one of"),
+    ],
+)
+def test_a_damaged_file_of_a_base_is_named(tmp_path: Path, spoil: Callable[[str], str], wrong: str) -> None:
+    folder = shutil.copytree(TINY_FOLDER, tmp_path / "copy")
+    file = folder / "preprocessor_config.json"
+    file.write_text(spoil(file.read_text()))
+    with pytest.raises(ConfigError, match=f"{re.escape(str(file))}: .*({wrong})") as caught:
+        load_base(str(folder))
+    assert "preprocessor_config.json there again" in caught.value.remedy
+    file.unlink()
+    with pytest.raises(ConfigError, match=f"{re.escape(str(file))}: Can't load image processor"):
+        load_base(str(folder))
 
 
 def test_a_hub_that_cannot_be_reached_is_said_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

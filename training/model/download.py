@@ -9,8 +9,9 @@ import os
 import re
 from pathlib import Path
 
+from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, HTTPError
+from huggingface_hub.errors import HFValidationError
 
 from arrcoc_core.errors import ConfigError
 from training.model.files import CONFIG, PROCESSOR, WEIGHTS

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HTTPError
 from torch import nn
 from transformers import (
     AutoTokenizer,
@@ -56,6 +57,9 @@ _CLASSES: dict[str, type[PreTrainedModel]] = {
 }
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_IMAGES = "preprocessor_config.json"
+_CUT = {"patch_size": "patch_size", "merge_size": "spatial_merge_size", "temporal_patch_size": "temporal_patch_size"}
+"""How pictures are cut into patches: as that file calls it, and as the vision tower does."""
 _OWN_CODE = "auto_map"
 """Key by which a repository says which of its own Python files transformers should load."""
 
@@ -112,12 +116,12 @@ def load_base(
 
     `revision`: which one of the Hub's, "" for the newest. `dtype` None: the one its weights are stored in.
     `kind` of attention: see `attention.prepare`. Raises
-    ConfigError for an unknown name, a folder that holds no Qwen3-VL or wants code of its own to be run, and a Hub that
-    cannot be reached.
+    ConfigError for an unknown name, a folder that holds no Qwen3-VL, has damaged files or wants code of its own to be
+    run, and a Hub that cannot be reached.
     """
     folder = find_folder(name, revision)
     _refuse_own_code(name, folder)
-    model_type = _model_type(folder)
+    model_type = str(_read_config(name, folder / "config.json").get("model_type", ""))
     if model_type not in _CLASSES:
         raise ConfigError(
             f"{name} is a {model_type or 'model without a type'}, not a Qwen3-VL",
@@ -137,7 +141,7 @@ def load_base(
     tokenizer = AutoTokenizer.from_pretrained(
         folder, padding_side="left", local_files_only=True, trust_remote_code=False
     )
-    images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    images = _image_processor(name, folder, model)
     return Base(name, folder.name if name in HUB_NAMES else "", model, tokenizer, images)
 
 
@@ -159,7 +163,7 @@ def token_side(name: str) -> int:
     """
     if name in HUB_NAMES:
         return 32
-    vision = json.loads((find_folder(name) / "config.json").read_text(encoding="utf-8"))["vision_config"]
+    vision = _read_config(name, find_folder(name) / "config.json")["vision_config"]
     return vision["patch_size"] * vision["spatial_merge_size"]
 
 
@@ -226,8 +230,7 @@ def _fetch(name: str, revision: str, patterns: Sequence[str]) -> Path:
 def _refuse_own_code(name: str, folder: Path) -> None:
     """ConfigError when a repository names Python files of its own to be run in place of known classes."""
     for path in sorted(folder.glob("*config.json")):
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(held, dict) and held.get(_OWN_CODE):
+        if _read_config(name, path).get(_OWN_CODE):
             raise ConfigError(
                 f"{name} wants code of its own to be run ({_OWN_CODE} in {path.name}), and no code is taken from the "
                 "Hub",
@@ -235,5 +238,34 @@ def _refuse_own_code(name: str, folder: Path) -> None:
             )
 
 
-def _model_type(folder: Path) -> str:
-    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+def _read_config(name: str, file: Path) -> dict[str, Any]:
+    """A JSON file of the base `name`. Raises ConfigError where it holds no object."""
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # no UTF-8, no JSON
+        raise _damaged(name, file, str(error)) from error
+    if not isinstance(held, dict):
+        raise _damaged(name, file, "it holds no JSON object")
+    return held
+
+
+def _image_processor(name: str, folder: Path, model: PreTrainedModel) -> Qwen2VLImageProcessorPil:
+    """What brings pictures before `model`. Raises ConfigError for a file that says nothing of use about it."""
+    file, vision = folder / _IMAGES, model.config.vision_config
+    try:
+        images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, TypeError) as error:  # of whatever checks its values
+        raise _damaged(name, file, str(error)) from error
+    for own, of_tower in _CUT.items():
+        said, expected = getattr(images, own), getattr(vision, of_tower)
+        if said != expected:
+            raise _damaged(name, file, f"{own} is {said!r}, and {expected!r} in the vision tower")
+    return images
+
+
+def _damaged(name: str, file: Path, wrong: str) -> ConfigError:
+    if name in HUB_NAMES:
+        remedy = f"Delete {file.parents[2]}: the next start fetches it again."
+    else:
+        remedy = f"Put {file.name} there again from where this base comes from."
+    return ConfigError(f"the base {name} cannot be used: {file}: {wrong}", remedy=remedy)
