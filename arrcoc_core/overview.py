@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arrcoc_core.errors import ArrcocError
-from arrcoc_core.formatting import percent
-from arrcoc_core.results import ACCURACY, RunLike
+from arrcoc_core.references import accuracy_of, accuracy_text
+from arrcoc_core.results import RunLike
 
 if TYPE_CHECKING:
     from arrcoc_core.discovery import Discovery, Entry
@@ -123,5 +123,5 @@ def _row(entry: Entry, settings: Settings, newest: Sequence[RunLike], code: str)
         data=experiment.data.dataset if experiment is not None else "",
         resolved=resolved,
         last=last,
-        last_result=percent(last.summary[ACCURACY]) if last is not None and ACCURACY in last.summary else "",
+        last_result=accuracy_text(last.summary) if last is not None and accuracy_of(last.summary) is not None else "",
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from arrcoc_core.errors import ExperimentError
 from arrcoc_core.formatting import duration, literal, number, percent, plural, points
-from arrcoc_core.references import ACCURACY, FULL, REFERENCES
+from arrcoc_core.references import NAMES, accuracy_of, judged_by, references_of, said_by
 
 if TYPE_CHECKING:
     from arrcoc_core.resolved import ResolvedExperiment
@@ -93,11 +93,14 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class ResultSummary:
+    """`measure`: what kind of accuracy its rows and sentences give, in words."""
+
     run_id: str
     experiment: str
     state: str
     sentence: str
     change: str
+    measure: str
     rows: tuple[ResultRow, ...]
     teacher_note: str
     selector_path: Path | None
@@ -107,15 +110,17 @@ class ResultSummary:
 
 def summarize(run: RunLike, previous: RunLike | None = None) -> ResultSummary:
     """What `run` came to; `previous` is the run of the same name to compare with (see `previous_of`)."""
+    judged = judged_by(run.summary)
     return ResultSummary(
         run_id=run.id,
         experiment=run.experiment,
         state=run.state,
         sentence=sentence(run),
         change=_change(run, previous),
+        measure=NAMES[judged],
         rows=tuple(
             ResultRow(label, name, run.summary[name], percent(run.summary[name]), note)
-            for name, label, note in REFERENCES
+            for name, label, note in references_of(judged)
             if name in run.summary
         ),
         teacher_note=_teacher_note(run),
@@ -159,12 +164,12 @@ def sentence(run: RunLike) -> str:
     """What became of the run, in one sentence."""
     took = elapsed_s(run)
     if run.state == "succeeded":
-        accuracy = run.summary.get(ACCURACY)
+        judged = judged_by(run.summary)
+        accuracy, full = accuracy_of(run.summary), run.summary.get(f"{judged}_full")
         if accuracy is None:
             return f"{run.experiment} ended after {duration(took, short=True)} without an accuracy."
-        full = run.summary.get(FULL)
         against = f" (all of them: {percent(full)})" if full is not None else ""
-        return f"{run.experiment} answers {percent(accuracy)} right with {_budget(run)}{against}."
+        return f"{run.experiment} answers {percent(accuracy)} right with {_budget(run)}{against}{said_by(judged)}."
     if run.state in UNFINISHED:
         return f"{run.experiment} is {state_word(run)}."
     verb = "was cancelled" if run.state == "cancelled" else "failed"
@@ -175,9 +180,10 @@ def sentence(run: RunLike) -> str:
 
 
 def _change(run: RunLike, previous: RunLike | None) -> str:
-    if previous is None or ACCURACY not in run.summary or ACCURACY not in previous.summary:
+    judged = judged_by(run.summary)
+    if previous is None or judged not in run.summary or judged not in previous.summary:
         return ""
-    difference = run.summary[ACCURACY] - previous.summary[ACCURACY]
+    difference = run.summary[judged] - previous.summary[judged]
     moved = "the same as" if abs(difference) < 0.0005 else f"{points(difference)} on"
     reasons = [
         word
@@ -193,7 +199,7 @@ def _change(run: RunLike, previous: RunLike | None) -> str:
 def _teacher_note(run: RunLike) -> str:
     total = run.summary.get("tokens/total")
     every = f"all {number(total)}" if total else "all"
-    accuracy = run.summary.get("eval/accuracy_teacher")
+    accuracy = run.summary.get(f"{judged_by(run.summary)}_teacher")
     reached = f" Choosing by the teacher itself answers {percent(accuracy)} right." if accuracy is not None else ""
     return (
         f"The selector was taught by the frozen model's own attention, which costs one full pass over {every} visual "
@@ -225,13 +231,13 @@ def _next_step(run: RunLike) -> NextStep:
         return NextStep("Read the end of its log, mend the cause and launch again.", f"arrcoc logs {run.id}")
     if run.state == "cancelled":
         return NextStep("Launch it again when you are ready.", f"arrcoc launch {name}", name)
-    accuracy = run.summary.get(ACCURACY)
+    accuracy, judged = accuracy_of(run.summary), judged_by(run.summary)
     keep = int(run.summary.get("tokens/kept", 0))
     total = int(run.summary.get("tokens/total", 0))
     if accuracy is None or not keep:
         return _launch("Evaluate more often, so that the run says what it reaches.", run, "evaluation.every_n_steps=50")
-    full = run.summary.get(FULL, 1.0)
-    shuffled, teacher = run.summary.get("eval/accuracy_shuffled_question"), run.summary.get("eval/accuracy_teacher")
+    full = run.summary.get(f"{judged}_full", 1.0)
+    shuffled, teacher = (run.summary.get(f"{judged}_{line}") for line in ("shuffled_question", "teacher"))
     lost = round(100 * (full - accuracy), 1)
     loses = f"It loses {lost} points to all tokens" if lost > 0 else "It loses nothing to all tokens"
     if full < 0.5:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from arrcoc_core.errors import ExperimentError
 from arrcoc_core.formatting import literal, metric, plural
-from arrcoc_core.results import ACCURACY, UNFINISHED, RunLike
+from arrcoc_core.references import all_judged_by, said_by
+from arrcoc_core.results import UNFINISHED, RunLike
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,12 @@ class SweepSummary:
     sentence: str
 
 
-def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str = ACCURACY) -> SweepSummary:
+def summarize_sweep(runs: Sequence[RunLike], *, name: str = "") -> SweepSummary:
     """The points of one sweep in the order given: swept fields, result, the best one (on a tie the fewest tokens)."""
+    judged = all_judged_by(run.summary for run in runs)
     flat = [_values(run) for run in runs]
     fields = _swept_fields(flat)
-    results = [run.summary.get(metric_name) if run.state not in UNFINISHED else None for run in runs]
+    results = [run.summary.get(judged) if run.state not in UNFINISHED else None for run in runs]
     ranked = [
         (result, -_tokens(run, values), -index)
         for index, (run, values, result) in enumerate(zip(runs, flat, results, strict=True))
@@ -55,7 +57,7 @@ def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str
             name=run.experiment,
             values=tuple(values.get(field) for field in fields),
             result=result,
-            text=metric(metric_name, result),
+            text=metric(judged, result),
             state=run.state,
             best=index == best_index,
         )
@@ -68,11 +70,11 @@ def summarize_sweep(runs: Sequence[RunLike], *, name: str = "", metric_name: str
         what = ", ".join(
             f"{field} = {literal(value)}" for field, value in zip(fields, rows[best_index].values, strict=True)
         )
-        sentence += f"; best {rows[best_index].text}" + (f" with {what}" if what else "")
+        sentence += f"; best {rows[best_index].text}" + (f" with {what}" if what else "") + said_by(judged)
     return SweepSummary(
         name=name,
         fields=fields,
-        metric=metric_name,
+        metric=judged,
         rows=rows,
         best_index=best_index,
         points_for_chart=tuple(

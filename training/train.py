@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.encoding import encode
 from arrcoc_core.errors import ArrcocError, CheckpointError, ConfigError, RunError, render
+from arrcoc_core.references import judged_by, said_by
 from arrcoc_core.resolved import TINY
 from arrcoc_core.stored import load_experiment
 from training.checkpoints import Checkpoint, latest
@@ -431,7 +432,8 @@ def train(directory: Path, stop: StopRequest, world: World, needs: list[Room]) -
     tracker.finish(summary, 0)
     if world.rank == 0:  # last: who finds the result complete finds every row and the whole summary, too
         results.leave(directory / "result", total, summary)
-    right = f"{summary['eval/accuracy']:.1%} right from {read_of(summary)} tokens"
+    judged = judged_by(summary)
+    right = f"{summary[judged]:.1%} right from {read_of(summary)} tokens{said_by(judged)}"
     story.say(f"done: {right}; the selector is in {result_place(directory)}")
     leave_world(world)
     if publisher.wanted:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from arrcoc_core.cli.hub_view import hub_lines
 from arrcoc_core.cli.terminal import height, paint, paint_state, progress_bar, shorten, sparkline, width
 from arrcoc_core.formatting import duration, metric, number, percent, time_left
-from arrcoc_core.results import ACCURACY, REFERENCES, elapsed_s, state_word
+from arrcoc_core.references import NAMES, accuracy_of, accuracy_text, judged_by, references_of
+from arrcoc_core.results import elapsed_s, state_word
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run, SweepRun
     from arrcoc_core.metrics import RunMetrics
 
-CURVES = (ACCURACY, "train/loss", "eval/loss", "perf/samples_per_s")
-MARKS = (("eval/accuracy_random", "r"), ("eval/accuracy_uniform", "u"), ("eval/accuracy_full", "a"))
+CURVES = ("train/loss", "eval/loss", "perf/samples_per_s")
+"""Below that of the accuracy."""
+MARKS = (("random", "r"), ("uniform", "u"), ("full", "a"))
 
 
 def run_frame(run: Run, metrics: RunMetrics, tail: Callable[[int], Sequence[str]], now: datetime) -> list[str]:
@@ -52,7 +54,7 @@ def sweep_frame(sweep: SweepRun) -> list[str]:
     names = max(len(run.experiment) for run in sweep.runs)
     for run in sweep.runs:
         fraction = 1.0 if run.state == "succeeded" else run.progress.fraction if run.progress is not None else None
-        result = percent(run.summary.get(ACCURACY)) if run.finished else ""
+        result = accuracy_text(run.summary) if run.finished else ""
         lines.append(
             f"{run.experiment:<{names}}  {progress_bar(fraction, 12)}  {paint_state(state_word(run))}  {result}"
         )
@@ -69,8 +71,9 @@ def progress_line(run: Run) -> str:
     parts = [f"{run.experiment}: {state_word(run)}"]
     if len(run.attempts) > 1:
         parts.append(f"attempt {len(run.attempts)}")
-    if ACCURACY in run.summary:
-        parts.append(f"accuracy {percent(run.summary[ACCURACY])}")
+    accuracy = accuracy_of(run.summary)
+    if accuracy is not None:
+        parts.append(f"{NAMES[judged_by(run.summary)]} {percent(accuracy)}")
     if run.state == "running":
         parts.append(time_left(run.eta_s))
     if run.target != "local":
@@ -102,13 +105,14 @@ def _progress(run: Run, columns: int) -> str:
 def _curves(metrics: RunMetrics, columns: int) -> list[str]:
     room = max(10, min(60, columns - 34))
     lines: list[str] = []
-    for name in CURVES:
+    judged = judged_by(metrics.names)
+    for name in (judged, *CURVES):
         series = metrics.series(name)
         if not len(series):
             continue
         # The newest 4,096 points are plenty for a line of text and keep each redraw cheap on long runs.
         values = [float(value) for value in series.value[-4096:]]
-        share = name == ACCURACY
+        share = name == judged
         drawn = sparkline(values, room, low=0.0 if share else None, high=1.0 if share else None)
         lines.append(f"{name:<19} {metric(name, values[-1]):>10}  {paint(drawn, 'accent')}")
     return lines
@@ -116,17 +120,19 @@ def _curves(metrics: RunMetrics, columns: int) -> list[str]:
 
 def _gauge(run: Run, columns: int) -> list[str]:
     """Accuracy on a line from 0 to 100 %, with the references where they lie."""
-    if ACCURACY not in run.summary:
+    judged = judged_by(run.summary)
+    if judged not in run.summary:
         return []
     size = max(20, min(60, columns - 34))
     track = ["·"] * (size + 1)
     legend: list[str] = []
-    labels = {name: label for name, label, _ in REFERENCES}
-    for name, mark in MARKS:
+    labels = {name: label for name, label, _ in references_of(judged)}
+    for line, mark in MARKS:
+        name = f"{judged}_{line}"
         if name in run.summary:
             track[_place(run.summary[name], size)] = mark
             legend.append(f"{mark} {labels[name]} {percent(run.summary[name])}")
-    track[_place(run.summary[ACCURACY], size)] = "●"
+    track[_place(run.summary[judged], size)] = "●"
     return [f"{'0 to 100 %':<19} {'':>10}  {''.join(track)}", f"{'':<32}{paint('  '.join(legend), 'muted')}"]
 
 

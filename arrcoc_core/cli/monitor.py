@@ -20,7 +20,8 @@ from arrcoc_core.cli.find import anything
 from arrcoc_core.cli.online_view import follow_online
 from arrcoc_core.cli.result_view import result_text, sweep_text
 from arrcoc_core.cli.terminal import is_tty, paint, printable, say, say_json, shorten, width
-from arrcoc_core.results import ACCURACY, previous_of, summarize
+from arrcoc_core.references import accuracy_of
+from arrcoc_core.results import previous_of, summarize
 from arrcoc_core.sweep_results import summarize_sweep
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class _Lines:
         progress = run.progress
         tenth = int(10 * progress.fraction) if progress is not None and progress.fraction is not None else 0
         phase = progress.phase if progress is not None else ""
-        now = (run.state, len(run.attempts), phase, tenth, run.summary.get(ACCURACY))
+        now = (run.state, len(run.attempts), phase, tenth, accuracy_of(run.summary))
         if now != self._seen.get(run.id) or (time.monotonic() - self._at > QUIET_S and not run.finished):
             self._seen[run.id] = now
             self._at = time.monotonic()

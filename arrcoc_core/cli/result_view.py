@@ -16,7 +16,7 @@ def result_text(result: ResultSummary) -> str:
     blocks = [headline + (f"\n{result.change[0].upper()}{result.change[1:]}." if result.change else "")]
     if result.rows:
         rows = [(row.label, row.text, paint(row.note, "muted")) for row in result.rows]
-        blocks.append(table(("accuracy", "", "what it is"), rows, right=(1,)))
+        blocks.append(table((result.measure, "", "what it is"), rows, right=(1,)))
     if result.state == "succeeded":
         blocks.append(_wrap(result.teacher_note))
     if result.selector_path is not None:

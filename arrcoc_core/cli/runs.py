@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from arrcoc_core.cli.find import label
 from arrcoc_core.cli.terminal import paint_state, printable, say, say_json, table
-from arrcoc_core.formatting import UNKNOWN, ago, duration, money, percent
-from arrcoc_core.results import ACCURACY, elapsed_s
+from arrcoc_core.formatting import UNKNOWN, ago, duration, money
+from arrcoc_core.references import accuracy_text
+from arrcoc_core.results import elapsed_s
 
 if TYPE_CHECKING:
     from arrcoc_core.api import Run
@@ -40,7 +41,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
             run.id,
             run.experiment,
             paint_state(run.state),
-            percent(run.summary.get(ACCURACY)),
+            accuracy_text(run.summary),
             duration(elapsed_s(run, now)),
             str(len(run.attempts)),
             money(run.cost_usd),
@@ -83,7 +84,7 @@ def _table(found: Sequence[Run | OnlineRun]) -> str:
         remote = isinstance(run, OnlineRun)
         by = (printable(run.user) or UNKNOWN) if remote else "here"
         took = run.elapsed_s if remote else elapsed_s(run, now)
-        result, launched = percent(run.summary.get(ACCURACY)), ago(run.created_at, now)
+        result, launched = accuracy_text(run.summary), ago(run.created_at, now)
         name = printable(run.experiment)
         rows.append((printable(label(run)), name, paint_state(run.state), result, duration(took), by, launched))
     headers = ("run", "experiment", "state", "accuracy", "took", "by", "launched")

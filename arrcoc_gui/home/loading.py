@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 BANDS = 3
 POINTS = 120
-# The first of these that has been logged is the line of a run.
-LINES = ("eval/accuracy", "train/loss")
 
 
 @dataclass(frozen=True)
@@ -86,11 +84,13 @@ def live_view(run: Run) -> LiveView:
     """The main metric and the newest picture of a run, from its cached columns."""
     from arrcoc_core.formatting import metric, money
     from arrcoc_core.metrics import open_metrics
+    from arrcoc_core.references import judged_by
 
     metrics = open_metrics(run.directory, refresh=False)
     cost = f"{money(run.cost_usd)} so far" if run.target != "local" else ""
     base = LiveView(money=cost, sandbox=in_sandbox(run))
-    name = next((name for name in LINES if len(metrics.series(name)) > 1), "")
+    lines = (judged_by(metrics.names), "train/loss")
+    name = next((name for name in lines if len(metrics.series(name)) > 1), "")
     values: tuple[float, ...] = ()
     last = ""
     if name:

@@ -1,4 +1,4 @@
-"""The centre of the monitor: a large `eval/accuracy` with its reference lines, and a chart for every other metric.
+"""The centre of the monitor: the accuracy, large and with its reference lines, and a chart for every other metric.
 
 All charts share the horizontal axis, the smoothing and the cursor. Each chart draws itself, repaints only when
 it is visible and something has changed, and at most some twenty times a second (`plotting.Chart`); this board
@@ -16,12 +16,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import is_share
+from arrcoc_core.references import ACCURACY, all_judged_by, references_of
 from arrcoc_gui.monitor.chart_grid import ChartCard, ChartGrid
 from arrcoc_gui.monitor.chart_toolbar import ChartToolbar
 from arrcoc_gui.monitor.panels import (
-    FAINT_REFERENCE,
-    MAIN,
-    REFERENCES,
+    FAINT_LINE,
+    LINES,
     SYSTEM,
     choices,
     is_system,
@@ -53,7 +53,8 @@ class ChartBoard(QWidget):
         self._names: dict[str, list[str]] = {}
         self._zoomed: set[Chart] = set()
         self.toolbar = ChartToolbar()
-        self.main = self._new_chart(MAIN)
+        self._judged = ACCURACY
+        self.main = self._new_chart(self._judged)
         self.main.set_empty_text("The first evaluation sets the first point.")
         self.grid = ChartGrid(self._new_chart)
         self._lay_out()
@@ -141,7 +142,7 @@ class ChartBoard(QWidget):
         return [self.main, *self.grid.charts.values()]
 
     def _by_metric(self) -> list[tuple[str, Chart]]:
-        return [(MAIN, self.main), *self.grid.charts.items()]
+        return [(self._judged, self.main), *self.grid.charts.items()]
 
     def _mode_of(self, metric: str) -> str:
         mode = self.toolbar.x_mode
@@ -166,14 +167,16 @@ class ChartBoard(QWidget):
         """Bring panels, curves and references in line with what is shown; cheap when nothing is new."""
         self._names = {run.id: self._metric_names(run) for run in self._runs}
         names = sorted({name for logged in self._names.values() for name in logged})
-        specs = panel_specs(names, self._chosen)
-        can_choose = choices(names)
+        self._judged = all_judged_by(self._names.values())
+        self.main.set_title(self._judged)
+        specs = panel_specs(names, self._chosen, self._judged)
+        can_choose = choices(names, self._judged)
         self.toolbar.set_metrics(
             can_choose, {name: self._chosen.get(name, shown_at_first(name)) for name in can_choose}
         )
         for chart in self.grid.set_metrics([spec.metric for spec in specs]):
             self._zoomed.discard(chart)
-        for metric, chart in ((MAIN, self.main), *self.grid.charts.items()):
+        for metric, chart in self._by_metric():
             self._set_curves(chart, metric)
         self._set_references()
 
@@ -184,7 +187,7 @@ class ChartBoard(QWidget):
         if len(self._runs) == 1 and chart is not self.main:
             # The large chart names the one run; in the small ones its name would only take room from the curve.
             labels = {self._runs[0].id: ""}
-        for key in set(chart.keys()) - {run.id for run in self._runs}:
+        for key in set(chart.keys()) - {run.id for run in self._runs if metric in self._names[run.id]}:
             chart.remove_curve(key)
         for run in self._runs:
             metrics = self._feed.metrics(run.id)
@@ -201,9 +204,11 @@ class ChartBoard(QWidget):
 
     def _set_references(self) -> None:
         metrics = None if self._feed is None or not self._focus else self._feed.metrics(self._focus)
-        for name, label in REFERENCES:
+        labels = {name: label for name, label, _ in references_of(self._judged)}
+        for line in LINES:
+            name = f"{self._judged}_{line}"
             value = None if metrics is None else metrics.last(name)
-            self.main.set_reference(name, value, label=label, color="faint" if name == FAINT_REFERENCE else "muted")
+            self.main.set_reference(line, value, label=labels[name], color="faint" if line == FAINT_LINE else "muted")
 
     def _labels(self) -> dict[str, str]:
         """Short names: of one sweep's runs the point's own part; runs of one name also get the end of their ids."""

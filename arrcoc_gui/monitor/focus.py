@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arrcoc_gui.monitor.run_rows import LIVE_METRIC
+from arrcoc_core.references import all_judged_by
 from arrcoc_gui.monitor.run_view import RunView
 
 CHARTS, RESULT, ATTEMPTS, VALUES = "charts", "result", "attempts", "values"
@@ -34,9 +34,10 @@ def focus_of_sweep(members: Sequence[RunView]) -> str:
         for run in members:
             if run.state == state:
                 return run.id
-    scored = [run for run in members if LIVE_METRIC in run.summary]
+    judged = all_judged_by(run.summary for run in members)
+    scored = [run for run in members if judged in run.summary]
     if scored:
-        return max(scored, key=lambda run: run.summary[LIVE_METRIC]).id
+        return max(scored, key=lambda run: run.summary[judged]).id
     return members[0].id if members else ""
 
 

@@ -12,7 +12,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from arrcoc_core.results import ACCURACY, ResultRow
+from arrcoc_core.references import NAMES
+from arrcoc_core.results import ResultRow
 from arrcoc_gui.theme import theme, themes
 from arrcoc_gui.widgets.shapes import role_color
 
@@ -67,7 +68,7 @@ class Lollipop(QWidget):
 
     def _paint_row(self, painter: QPainter, row: ResultRow, top: float, left: float, x: float) -> None:
         px = theme().px
-        own = row.metric == ACCURACY
+        own = row.metric in NAMES
         middle = top + px(14)
         color = role_color("accent" if own else "muted")
         right = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

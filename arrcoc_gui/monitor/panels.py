@@ -1,9 +1,9 @@
 """Which charts there are: a panel for each metric a run has logged, in an order people expect.
 
-`eval/accuracy` is the large one; the accuracies of other ways to choose the tokens are its reference lines, not
-panels of their own unless asked for. What a run logs beyond the known names gets a panel too: nothing that was
-logged is out of reach. Values that never change (`tokens/*`) start hidden, and so does what the machine did
-(`system/*`).
+The accuracy that the runs are judged by is the large one (`eval/accuracy`, or `eval/vqa_accuracy` where all have it);
+the accuracies of other ways to choose the tokens are its reference lines, not panels of their own unless asked for.
+What a run logs beyond the known names gets a panel too: nothing that was logged is out of reach. Values that never
+change (`tokens/*`) start hidden, and so does what the machine did (`system/*`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-MAIN = "eval/accuracy"
-REFERENCES: tuple[tuple[str, str], ...] = (
-    ("eval/accuracy_full", "all tokens"),
-    ("eval/accuracy_uniform", "uniform"),
-    ("eval/accuracy_random", "random"),
-    ("eval/accuracy_teacher", "teacher"),
-)
-FAINT_REFERENCE = "eval/accuracy_teacher"
+from arrcoc_core.references import NAMES, references_of
+
+LINES = ("full", "uniform", "random", "teacher")
+"""What the large chart is read against, behind the name of its metric."""
+FAINT_LINE = "teacher"
 _KNOWN = (
     "train/loss",
     "eval/loss",
@@ -38,7 +35,8 @@ _UNITS = {
 }
 SYSTEM = "system/"
 """Before the names of what the machine did, so that they are told from what the run logged."""
-_HIDDEN_AT_FIRST = ("tokens/", "eval/accuracy_", SYSTEM)
+_HIDDEN_AT_FIRST = ("tokens/", SYSTEM)
+_ALL_LINES = frozenset(name for judged in NAMES for name, _, _ in references_of(judged) if name not in NAMES)
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,15 @@ class PanelSpec:
     unit: str = ""
 
 
-def panel_specs(names: Iterable[str], chosen: Mapping[str, bool]) -> list[PanelSpec]:
-    """The small panels for the metrics `names`; `chosen` holds what the user has switched on or off by name."""
-    wanted = [name for name in names if name != MAIN and chosen.get(name, shown_at_first(name))]
+def panel_specs(names: Iterable[str], chosen: Mapping[str, bool], main: str) -> list[PanelSpec]:
+    """The small panels for the metrics `names` besides `main`; `chosen`: what the user has switched on or off."""
+    wanted = [name for name in names if name != main and chosen.get(name, shown_at_first(name))]
     return [PanelSpec(name, title_of(name), _UNITS.get(name, "")) for name in sorted(wanted, key=_order)]
 
 
 def shown_at_first(name: str) -> bool:
     """Whether a metric has a panel before the user has said anything."""
-    return not name.startswith(_HIDDEN_AT_FIRST)
+    return not name.startswith(_HIDDEN_AT_FIRST) and name not in _ALL_LINES
 
 
 def is_system(name: str) -> bool:
@@ -66,9 +64,9 @@ def is_system(name: str) -> bool:
     return name.startswith(SYSTEM)
 
 
-def choices(names: Iterable[str]) -> list[str]:
-    """All metrics that can be switched on or off, in panel order."""
-    return sorted((name for name in names if name != MAIN), key=_order)
+def choices(names: Iterable[str], main: str) -> list[str]:
+    """All metrics that can be switched on or off, in panel order: `main` is always there."""
+    return sorted((name for name in names if name != main), key=_order)
 
 
 def title_of(name: str) -> str:

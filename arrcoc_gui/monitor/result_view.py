@@ -92,6 +92,8 @@ class ResultView(QScrollArea):
         self.change.setVisible(bool(summary.change))
         self.lollipop.set_rows(summary.rows)
         self.accuracies.setVisible(bool(summary.rows))
+        measure = f"{summary.measure[0].upper()}{summary.measure[1:]}"
+        self.accuracies.findChild(QLabel, "heading").setText(f"{measure} on held-out questions")
         self.teacher.setText(summary.teacher_note)
         self.teaching.setVisible(good)
         self.tail.setPlainText("\n".join(facts.tail) or "The log is empty.")

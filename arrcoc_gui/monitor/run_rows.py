@@ -12,18 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arrcoc_core.formatting import percent, plural
+from arrcoc_core.references import accuracy_of, all_judged_by, mark_of
 from arrcoc_gui.monitor.run_view import RunView
 from arrcoc_gui.monitor.standing import CAUGHT_UP, Standing
-
-LIVE_METRIC = "eval/accuracy"
 
 
 @dataclass(frozen=True)
 class RunRow:
     """One row. `run_ids`: the runs a toggle of this row shows or hides. `fraction`: 0 to 1, None when ended.
 
-    `place`: "entity/project" at W&B of a run that can only be looked at, `user` who logged it. `note`: how far it lies
-    behind its server.
+    `place`: "entity/project" at W&B of a run that can only be looked at, `user` who logged it. `note`: what kind of
+    accuracy its value is, where those are no exact matches, and how far it lies behind its server.
     """
 
     key: str
@@ -55,13 +54,13 @@ def run_row(run: RunView, *, in_sweep: bool = False, standing: Standing = CAUGHT
         sandbox=run.sandbox,
         user=run.user,
         place=run.online.place if run.online is not None else "",
-        note=standing.short(),
+        note=" · ".join(part for part in (mark_of(run.summary), standing.short()) if part),
     )
 
 
 def live_value(run: RunView) -> str:
     """Accuracy as last evaluated, else the phase, else nothing (an ended run without a result)."""
-    accuracy = run.summary.get(LIVE_METRIC)
+    accuracy = accuracy_of(run.summary)
     if accuracy is not None:
         return percent(accuracy)
     if run.online is not None:
@@ -101,7 +100,8 @@ def sweep_row(members: Sequence[RunView], standings: Mapping[str, Standing] | No
     """The row of a sweep; `members` are all its runs in its order, at least one."""
     behind = standings or {}
     name = sweep_name(members)
-    results = [run.summary[LIVE_METRIC] for run in members if LIVE_METRIC in run.summary]
+    judged = all_judged_by(run.summary for run in members)
+    results = [run.summary[judged] for run in members if judged in run.summary]
     done = sum(run.finished for run in members)
     fractions = [1.0 if run.finished else fraction_of(run) or 0.0 for run in members]
     return RunRow(
@@ -113,6 +113,7 @@ def sweep_row(members: Sequence[RunView], standings: Mapping[str, Standing] | No
         run_ids=tuple(run.id for run in members),
         children=tuple(run_row(run, in_sweep=True, standing=behind.get(run.id, CAUGHT_UP)) for run in members),
         sandbox=any(run.sandbox for run in members),
+        note=mark_of({judged}),
     )
 
 

@@ -12,6 +12,7 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
 from arrcoc_core.formatting import literal
+from arrcoc_core.references import references_of
 from arrcoc_core.sweep_results import SweepSummary
 from arrcoc_gui.monitor.states import look_of
 from arrcoc_gui.monitor.sweep_chart import SweepChart, SweepPoint
@@ -19,11 +20,7 @@ from arrcoc_gui.theme import theme, themes
 
 RUN_ID = int(Qt.ItemDataRole.UserRole)
 SORT = RUN_ID + 1
-REFERENCES = (
-    ("all tokens", "eval/accuracy_full"),
-    ("uniform", "eval/accuracy_uniform"),
-    ("random", "eval/accuracy_random"),
-)
+LINES = ("full", "uniform", "random")
 
 
 class SweepView(QWidget):
@@ -76,16 +73,17 @@ class SweepView(QWidget):
             tokens = kept[row.run_id] if by_field is None else row.values[by_field]
             if row.result is not None and isinstance(tokens, int | float) and tokens > 0:
                 points.append(SweepPoint(row.run_id, float(tokens), row.result, row.best))
-        self.chart.set_points(points, self._references(summaries))
+        self.chart.set_points(points, self._references(summary.metric, summaries))
         self._fill(summary)
 
-    def _references(self, summaries: Mapping[str, Mapping[str, float]]) -> list[tuple[str, float]]:
+    def _references(self, judged: str, summaries: Mapping[str, Mapping[str, float]]) -> list[tuple[str, float]]:
         """Lines that hold for the whole sweep: those whose value is about the same in every run that has it."""
         lines = []
-        for name, metric in REFERENCES:
+        names = {metric: name for metric, name, _ in references_of(judged)}
+        for metric in (f"{judged}_{line}" for line in LINES):
             values = [summary[metric] for summary in summaries.values() if metric in summary]
             if values and max(values) - min(values) < 0.02:
-                lines.append((name, sum(values) / len(values)))
+                lines.append((names[metric], sum(values) / len(values)))
         return lines
 
     def _fill(self, summary: SweepSummary) -> None:

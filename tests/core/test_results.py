@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from arrcoc_core import Experiment, Local, Tokens, load_settings, resolve, sweep
+from arrcoc_core.cli.frames import progress_line, run_frame
+from arrcoc_core.cli.result_view import result_text
+from arrcoc_core.metrics import open_metrics
+from arrcoc_core.references import accuracy_text, all_judged_by
 from arrcoc_core.resolved import ResolvedExperiment
 from arrcoc_core.results import previous_of, summarize
 from arrcoc_core.standing import home_summary
@@ -27,12 +31,27 @@ GOOD = {
     "tokens/total": 64.0,
 }
 
+BY_PEOPLE = {
+    **GOOD,
+    "eval/accuracy": 0.01,
+    "eval/accuracy_full": 0.02,
+    "eval/accuracy_shuffled_question": 0.01,
+    "eval/vqa_accuracy": 0.625,
+    "eval/vqa_accuracy_full": 0.75,
+    "eval/vqa_accuracy_uniform": 0.5,
+    "eval/vqa_accuracy_random": 0.4,
+    "eval/vqa_accuracy_teacher": 0.65,
+}
+"""Of a base that knows the answers and does not write them as the data set does."""
+
 
 @dataclass
 class Progress:
     phase: str = "training"
     step: int = 120
     total_steps: int = 300
+    fraction: float = 0.4
+    samples_per_s: float | None = None
 
 
 @dataclass
@@ -54,6 +73,10 @@ class Result:
     directory: Path = Path("/nowhere")
     progress: Progress | None = None
     eta_s: float | None = None
+    target: str = "local"
+    attempts: tuple[object, ...] = ()
+    uploaded: None = None
+    finished: bool = True
 
 
 @pytest.fixture
@@ -78,6 +101,47 @@ def test_a_good_run(resolved: ResolvedExperiment, tmp_path: Path) -> None:
     compile(result.load_snippet, "snippet", "exec")
     assert result.next_step.command == "arrcoc launch quickstart --set tokens.keep=2"
     assert result.next_step.sets == ("tokens.keep=2",)
+
+
+def test_where_several_people_answered_the_vqa_accuracy_is_what_a_run_comes_to(resolved: ResolvedExperiment) -> None:
+    run = Result(resolved, summary=BY_PEOPLE)
+    before = Result(resolved, id="quickstart-0", summary={**BY_PEOPLE, "eval/vqa_accuracy": 0.6})
+    result = summarize(run, before)
+    assert result.sentence == (
+        "quickstart answers 62.5 % right with 4 of 64 visual tokens (all of them: 75.0 %), by the VQA accuracy."
+    )
+    assert result.change == "+2.5 points on the run before"
+    assert summarize(run, Result(resolved)).change == ""  # it has exact matches only: nothing to compare with
+    # Nobody measured by it what the selector does with another question: no line says so.
+    assert [(row.label, row.text) for row in result.rows] == [
+        ("this selector", "62.5 %"),
+        ("all tokens", "75.0 %"),
+        ("uniform", "50.0 %"),
+        ("random", "40.0 %"),
+        ("teacher", "65.0 %"),
+    ]
+    assert "answers 65.0 % right" in result.teacher_note and "VQA accuracy" in result_text(result)
+    assert result.next_step.text == "It loses 12.5 points to all tokens: try twice as many, 8 of 64."
+
+
+def test_doors_show_the_vqa_accuracy_where_there_is_one(resolved: ResolvedExperiment, tmp_path: Path) -> None:
+    assert (accuracy_text(GOOD), accuracy_text(BY_PEOPLE), accuracy_text({})) == ("98.6 %", "62.5 % VQA", "—")
+    assert all_judged_by([BY_PEOPLE, {}]) == "eval/vqa_accuracy"
+    assert all_judged_by([BY_PEOPLE, GOOD]) == all_judged_by([]) == "eval/accuracy"
+    run = Result(resolved, summary=BY_PEOPLE, directory=tmp_path, progress=Progress())
+    assert progress_line(run) == "quickstart: succeeded  VQA accuracy 62.5 %"  # type: ignore[arg-type]
+    frame = run_frame(run, open_metrics(tmp_path), lambda _: (), NOW)  # type: ignore[arg-type]
+    assert any("r random 40.0 %  u uniform 50.0 %  a all tokens 75.0 %" in line for line in frame)
+    assert progress_line(Result(resolved)) == "quickstart: succeeded  accuracy 98.6 %"  # type: ignore[arg-type]
+
+
+def test_a_sweep_is_judged_by_what_all_of_its_runs_have(resolved: ResolvedExperiment) -> None:
+    runs = [Result(resolved, summary=BY_PEOPLE), Result(resolved, summary={**BY_PEOPLE, "eval/vqa_accuracy": 0.7})]
+    found = summarize_sweep(runs, name="budgets")
+    assert (found.metric, found.best_index) == ("eval/vqa_accuracy", 1)
+    assert found.sentence == "budgets: 2 of 2 runs ended; best 70.0 %, by the VQA accuracy."
+    mixed = summarize_sweep([*runs, Result(resolved)], name="budgets")
+    assert (mixed.metric, mixed.best_index, mixed.rows[0].text) == ("eval/accuracy", 2, "1.0 %")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from arrcoc_gui.monitor.captions import parse_caption
 from arrcoc_gui.monitor.colours import RunColours
 from arrcoc_gui.monitor.cursor import TimeCursor
+from arrcoc_gui.monitor.focus import focus_of_sweep
 from arrcoc_gui.monitor.panels import choices, panel_specs
 from arrcoc_gui.monitor.run_rows import build_rows, sweep_state
 from arrcoc_gui.monitor.run_view import AttemptView, Reach, RunView
@@ -86,6 +87,18 @@ class TestRows:
             ]
         )
         assert [row.value for row in rows] == ["50.0 %", "loading model", "—"]
+
+    def test_where_several_people_answered_the_value_is_the_vqa_accuracy(self) -> None:
+        by_people = {"eval/accuracy": 0.1, "eval/vqa_accuracy": 0.5}
+        better = {"eval/accuracy": 0.0, "eval/vqa_accuracy": 0.625}
+        runs = [a_run("b", "s/b", summary=better, sweep="s"), a_run("a", "s/a", summary=by_people, sweep="s")]
+        sweep = build_rows(runs)[0]
+        assert (sweep.value, sweep.note) == ("best 62.5 %", "VQA")
+        assert (sweep.children[0].value, sweep.children[0].note) == ("50.0 %", "VQA")
+        ended = [replace(run, state="succeeded") for run in runs]
+        assert focus_of_sweep(ended) == "b"
+        mixed = [a_run("c", "s/c", summary={"eval/accuracy": 0.2}, sweep="s"), *ended]
+        assert (build_rows(mixed)[0].value, build_rows(mixed)[0].note) == ("best 20.0 %", "")
 
     def test_search_keeps_rows_with_every_word(self) -> None:
         runs = [a_run("a", "quickstart"), a_run("b", "default", "failed"), a_run("c", "s/keep-2", sweep="x")]
@@ -225,15 +238,25 @@ class TestWords:
 
 
 class TestPanels:
+    MAIN = "eval/accuracy"
     NAMES = ("eval/accuracy", "eval/accuracy_full", "my/metric", "perf/step_s", "tokens/kept", "train/loss")
 
     def test_known_first_then_by_name_references_and_constants_hidden(self) -> None:
-        assert [spec.metric for spec in panel_specs(self.NAMES, {})] == ["train/loss", "perf/step_s", "my/metric"]
+        assert [spec.metric for spec in panel_specs(self.NAMES, {}, self.MAIN)] == [
+            "train/loss",
+            "perf/step_s",
+            "my/metric",
+        ]
 
     def test_the_user_s_choice_wins(self) -> None:
         chosen = {"tokens/kept": True, "train/loss": False}
-        metrics = [spec.metric for spec in panel_specs(self.NAMES, chosen)]
+        metrics = [spec.metric for spec in panel_specs(self.NAMES, chosen, self.MAIN)]
         assert "tokens/kept" in metrics and "train/loss" not in metrics
 
     def test_everything_logged_can_be_chosen(self) -> None:
-        assert set(choices(self.NAMES)) == set(self.NAMES) - {"eval/accuracy"}
+        assert set(choices(self.NAMES, self.MAIN)) == set(self.NAMES) - {self.MAIN}
+
+    def test_beside_the_vqa_accuracy_exact_matches_are_one_of_the_panels(self) -> None:
+        by_people = ("eval/vqa_accuracy", "eval/vqa_accuracy_full", "eval/vqa_accuracy_by_question/how_many")
+        panels = panel_specs((*self.NAMES[:2], *by_people), {}, by_people[0])
+        assert [spec.metric for spec in panels] == ["eval/accuracy", by_people[2]]

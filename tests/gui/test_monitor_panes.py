@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from history import SUMMARY, add_run, log_rows
+from log_run import by_people
 from monitoring import DONE, FAILED, RUNNING, SLOW_MS, Show, centre, wait_for_points
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
+from test_looks import keep
 
 
 class TestCharts:
@@ -54,6 +59,42 @@ class TestCharts:
         saved = page.app_state.prefs.get("monitor.charts")
         assert saved["smoothing"] == 60 and saved["x"] == "relative"
         assert set(page.app_state.prefs.get("monitor.sizes")) == {"runs", "pictures", "log"}
+
+
+class TestByPeople:
+    """A run on a data set where several people answered each question."""
+
+    def test_the_vqa_accuracy_is_the_large_chart_and_the_result(
+        self, qtbot: QtBot, show: Show, project: Path, request: pytest.FixtureRequest
+    ) -> None:
+        summary = by_people(SUMMARY)
+        log_rows(add_run(project, DONE, past=(("succeeded", 60),), end="succeeded", summary=summary), "--by-people")
+        log_rows(add_run(project, RUNNING, ago_s=10), "--stop-at", "40")
+        page = show(project, DONE)
+        view = page.panes.result
+        qtbot.waitUntil(lambda: view.facts is not None, timeout=SLOW_MS)
+        assert view.sentence.text().endswith("(all of them: 99.6 %), by the VQA accuracy.")
+        assert view.accuracies.findChild(QLabel, "heading").text() == "VQA accuracy on held-out questions"
+        assert "another question" not in view.lollipop.accessibleDescription()
+        keep(request, page.grab().toImage(), "vqa-result")
+        page.set_mode("charts")
+        charts = page.panes.charts
+        qtbot.waitUntil(lambda: charts.main.accessibleName() == "eval/vqa_accuracy", timeout=SLOW_MS)
+        assert {key: line.value for key, line in charts.main.model.references.items()} == {
+            "full": 0.996,
+            "uniform": 0.344,
+            "random": 0.31,
+            "teacher": 0.993,
+        }
+        assert {"eval/accuracy", "eval/vqa_accuracy/yes_no"} <= set(charts.panels)
+        assert not any(name.endswith(("_full", "_random")) for name in charts.panels)
+        keep(request, page.grab().toImage(), "vqa-charts")
+        # Beside a run that has exact matches only, those are what both have.
+        qtbot.keyClick(page.panes.runs.tree, Qt.Key.Key_Space)
+        page.show_run(RUNNING)
+        qtbot.waitUntil(lambda: charts.main.accessibleName() == "eval/accuracy", timeout=SLOW_MS)
+        assert set(charts.main.keys()) == {RUNNING, DONE} and "eval/vqa_accuracy" in charts.panels
+        keep(request, page.grab().toImage(), "vqa-beside")
 
 
 class TestPictures:

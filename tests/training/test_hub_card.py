@@ -141,6 +141,18 @@ def test_the_curves_are_a_picture_with_lines_in_it(record: Record) -> None:
     assert draw_curves(odd)[:4] == b"\x89PNG"
 
 
+def test_the_curves_are_those_of_the_vqa_accuracy_where_there_is_one(record: Record) -> None:
+    by_people = {"eval/vqa_accuracy": 0.625, "eval/vqa_accuracy_full": 0.75}
+    own = [(3, 0.5), (12, 0.625)]
+    both = {**record.curves, "eval/vqa_accuracy": own, "eval/accuracy_shuffled_question": own}
+    shown = replace(record, summary={**record.summary, **by_people}, curves=both)
+    assert draw_curves(shown) != draw_curves(record)
+    # Exact matches on the same axis would say nothing: not their curve, not their lines, not those of another question.
+    alone = {name: value for name, value in shown.summary.items() if not name.startswith("eval/accuracy")}
+    curves = {name: curve for name, curve in both.items() if not name.startswith("eval/accuracy")}
+    assert draw_curves(shown) == draw_curves(replace(shown, summary=alone, curves=curves))
+
+
 def test_a_history_keeps_some_of_many_points_and_the_last(record: Record) -> None:
     whole, resumed = History(), History()
     for step in range(1, 2001):

@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from arrcoc_core.references import ACCURACY, REFERENCES, VQA_ACCURACY, judged_by
+from arrcoc_core.references import ACCURACY, VQA_ACCURACY, judged_by, references_of
 from arrcoc_core.resolved import TINY
 from training.hub.record import Record
 
@@ -101,10 +101,9 @@ def _accuracies(record: Record) -> str:
 
 def _table(record: Record, measure: str) -> str:
     """One measure of the answers, by what chose the tokens; "" where it was not taken."""
-    lines = [(name.replace(ACCURACY, measure, 1), label, note) for name, label, note in REFERENCES]
     rows = [
         f"| {label} | {_percent(record.summary[name])} | {record.summary[name]!r} | {note} |"
-        for name, label, note in lines
+        for name, label, note in references_of(measure)
         if name in record.summary
     ]
     head = f"| tokens chosen by | {_MEASURES[measure]} | exactly | what it is |\n|---|---:|---:|---|"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from arrcoc_core.references import ACCURACY, REFERENCES
+from arrcoc_core.references import ACCURACY, VQA_ACCURACY, judged_by, references_of
 from training.hub.record import Curve, Record
 
 WIDTH, HEIGHT = 1680, 640  # px; shown at half of it, sharp on dense screens
@@ -20,16 +20,17 @@ _TOP, _BOTTOM, _LEFT = 84, 76, 96
 _LABELS = 300  # px to the right of the accuracy, for the names of its lines
 _GAP = 120
 _TEXT, _FAINT, _GRID = (31, 35, 40), (101, 109, 118), (222, 226, 230)
+_LOSS = (0, 114, 178)
 # Told apart without colour vision as well (after Okabe and Ito), and named beside each line.
 _COLOURS = {
-    ACCURACY: (0, 114, 178),
-    "eval/accuracy_shuffled_question": (213, 94, 0),
-    "eval/accuracy_teacher": (0, 158, 115),
-    "eval/accuracy_full": (31, 35, 40),
-    "eval/accuracy_uniform": (130, 138, 146),
-    "eval/accuracy_random": (160, 120, 160),
-    "train/loss": (0, 114, 178),
+    "this selector": (0, 114, 178),
+    "another question": (213, 94, 0),
+    "teacher": (0, 158, 115),
+    "all tokens": (31, 35, 40),
+    "uniform": (130, 138, 146),
+    "random": (160, 120, 160),
 }
+_TITLES = {VQA_ACCURACY: "VQA accuracy", ACCURACY: "Right answers"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class _Panel:
 
 def draw_curves(record: Record) -> bytes:
     """A PNG; b"" where nothing was logged."""
-    accuracy = {name: curve for name, curve in record.curves.items() if name.startswith(ACCURACY) and curve}
+    judged = judged_by(record.summary)
+    lines = [name for name, _, _ in references_of(judged)]
+    accuracy = {name: curve for name, curve in record.curves.items() if name in lines and curve}
     loss = [point for point in record.curves.get("train/loss", ()) if math.isfinite(point[1])]
     if not accuracy and not loss:
         return b""
@@ -61,32 +64,32 @@ def draw_curves(record: Record) -> bytes:
     draw = ImageDraw.Draw(canvas)
     middle = WIDTH * 5 // 9
     share = _Panel(_LEFT, middle - _LABELS, last, 0.0, 1.0)
-    _axes(draw, share, "Right answers, held-out questions", [(k / 5, f"{k * 20} %") for k in range(6)])
-    _accuracies(draw, share, accuracy, record.summary)
+    _axes(draw, share, f"{_TITLES[judged]}, held-out questions", [(k / 5, f"{k * 20} %") for k in range(6)])
+    _accuracies(draw, share, accuracy, record.summary, judged)
     ticks = _ticks(min((value for _, value in loss), default=0.0), max((value for _, value in loss), default=1.0))
     panel = _Panel(middle + _GAP, WIDTH - 40, last, ticks[0], ticks[-1])
     _axes(draw, panel, "Training loss, nats", [(tick, f"{tick:.4g}") for tick in ticks])
-    _line(draw, panel, loss, _COLOURS["train/loss"], 3)
+    _line(draw, panel, loss, _LOSS, 3)
     png = io.BytesIO()
     canvas.save(png, "PNG", optimize=True)
     return png.getvalue()
 
 
 def _accuracies(
-    draw: ImageDraw.ImageDraw, panel: _Panel, curves: Mapping[str, Curve], summary: Mapping[str, float]
+    draw: ImageDraw.ImageDraw, panel: _Panel, curves: Mapping[str, Curve], summary: Mapping[str, float], judged: str
 ) -> None:
     """What was measured as it learned as lines, what it is read against dashed, all named at their right end."""
     ends: list[tuple[float, str, tuple[int, int, int]]] = []
-    for name, label, _ in reversed(REFERENCES):  # the selector last, above the others
+    for name, label, _ in reversed(references_of(judged)):  # the selector last, above the others
         curve = curves.get(name, ())
         if curve:
-            _line(draw, panel, curve, _COLOURS[name], 6 if name == ACCURACY else 4)
-            ends.append((panel.y(curve[-1][1]), f"{label} {curve[-1][1] * 100:.1f} %", _COLOURS[name]))
+            _line(draw, panel, curve, _COLOURS[label], 6 if name == judged else 4)
+            ends.append((panel.y(curve[-1][1]), f"{label} {curve[-1][1] * 100:.1f} %", _COLOURS[label]))
         elif name in summary:
             y = panel.y(summary[name])
             for x in range(panel.left, panel.right, 22):
-                draw.line((x, y, min(x + 12, panel.right), y), _COLOURS[name], 3)
-            ends.append((y, f"{label} {summary[name] * 100:.1f} %", _COLOURS[name]))
+                draw.line((x, y, min(x + 12, panel.right), y), _COLOURS[label], 3)
+            ends.append((y, f"{label} {summary[name] * 100:.1f} %", _COLOURS[label]))
     for y, (_, label, colour) in zip(
         spread([y for y, _, _ in sorted(ends)], _TOP / 2, HEIGHT - _BOTTOM / 2), sorted(ends), strict=True
     ):
