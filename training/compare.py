@@ -90,9 +90,9 @@ def _save(found: Comparison, out: Path) -> None:
 
 def _check_folder(out: Path) -> None:
     """That something can be written there, before the work begins, which may take hours."""
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ConfigError(
@@ -102,18 +102,19 @@ def _check_folder(out: Path) -> None:
 
 def _compare_runs(given: argparse.Namespace, out: Path) -> Comparison:
     """What the command line says, on the questions that the runs held out, to be written to `out`."""
-    ended = load_trained(given.runs, device_called(given.device), (*RULES, BEST))
-    experiment = ended.experiment
-    base = experiment.model.base
-    total = visual_tokens(base, experiment.data.image_size)
     terms = Terms(
         budgets=tuple(given.budgets.split(",")),
         rules=tuple(name for name in given.rules.split(",") if name),
         seeds=given.seeds,
         tries=given.search,
-        chunk=CHUNK if base in TINY else min(CHUNK, experiment.train.batch_size),
     )
     _check_folder(out)
+    ended = load_trained(given.runs, device_called(given.device), (*RULES, BEST))
+    experiment = ended.experiment
+    base = experiment.model.base
+    total = visual_tokens(base, experiment.data.image_size)
+    if base not in TINY:
+        terms = replace(terms, chunk=min(CHUNK, experiment.train.batch_size))
     # A picture that is too small for a fixed K is left out, or an error, as data.bad_pictures says.
     least = max(budget.least(()) for budget in budgets_of(terms.budgets, total).values())
     _, held_out = open_samples(experiment.data, ended.dataset, given.samples, token_side(base), least)
@@ -241,7 +242,7 @@ def compare(
 
 def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
     """Each budget, "1/8" or "12", by its K of `total` tokens, the largest first. ConfigError for what is none, and for
-    two that come to the same K."""
+    two that come to the same K; only of shares that come to one token the first stands for all."""
     found: dict[int, Budget] = {}
     for text in texts:
         try:
@@ -254,6 +255,8 @@ def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
             raise ConfigError(
                 f"{text!r} is no budget of {total} visual tokens", remedy='Give shares ("1/8") or numbers of tokens.'
             )
+        if keep == 1 and share and keep in found and found[keep].share:
+            continue  # of so few tokens a smaller share is no smaller
         if keep in found:
             raise ConfigError(
                 f"{_name_of(found[keep])} and {text.strip()} both keep {keep} of {total} visual tokens",
@@ -265,7 +268,10 @@ def budgets_of(texts: Sequence[str], total: int) -> dict[int, Budget]:
 
 def _name_of(budget: Budget) -> str:
     """As it was given: "3/4", or "12"."""
-    return str(Fraction(budget.share).limit_denominator(4096)) if budget.share else str(budget.keep)
+    if not budget.share:
+        return str(budget.keep)
+    share = Fraction(budget.share).limit_denominator(4096)
+    return f"{share.numerator}/{share.denominator}"
 
 
 def _judged(view: View, samples: Sequence[Sample], free: Asked | None, kept: Tensor) -> Tensor:

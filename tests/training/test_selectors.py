@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from arrcoc_core.errors import ConfigError
 from training.batches import Collate
-from training.compare import Terms, budgets_of, compare
+from training.compare import BUDGETS, Terms, budgets_of, compare
 from training.data import Sample, Synthetic
 from training.model.arrcoc_qwen import ArrCocQwen, Reading
 from training.model.budget import Budget
@@ -146,6 +146,7 @@ def test_budgets_are_shares_or_numbers() -> None:
             budgets_of([wrong], 64)
     with pytest.raises(ConfigError, match="1/2 and 32 both keep 32 of 64 visual tokens"):
         budgets_of(["1/2", "1/4", "32"], 64)
+    assert budgets_of(BUDGETS.split(","), 4) == {2: Budget(2, 0.5), 1: Budget(1, 0.25)}
 
 
 def test_a_comparison_counts_right_answers_and_writes_what_it_says(model: ArrCocQwen, tmp_path: Path) -> None:
@@ -185,12 +186,11 @@ def test_a_share_is_of_each_questions_own_tokens(model: ArrCocQwen, monkeypatch:
     monkeypatch.setattr(Passes, "read", noted)
     whole = Synthetic("validation", 8, Sizing("square", 64), together=1)
     samples = Held([whole.get(k) if k < 4 else upper_half(whole.get(k)) for k in range(8)])
-    found = compare(
-        Passes(model), [], samples, Collate(model.base.tokenizer, 64), Terms(("3/4", "1/8"), ("teacher",), tries=0)
-    )
-    assert kept == [[64] * 4 + [32] * 4, [48] * 4 + [24] * 4, [8] * 4 + [4] * 4]
-    assert found.budgets == (48, 8) and found.figures()["total"] == 64
-    assert "3/4 of each" in found.table() and "1/8 of each" in found.table()
+    terms = Terms(("1/1", "3/4", "1/8"), ("teacher",), tries=0)
+    found = compare(Passes(model), [], samples, Collate(model.base.tokenizer, 64), terms)
+    assert kept == [[64] * 4 + [32] * 4, [64] * 4 + [32] * 4, [48] * 4 + [24] * 4, [8] * 4 + [4] * 4]
+    assert found.budgets == (64, 48, 8) and found.figures()["total"] == 64
+    assert all(f"{share} of each" in found.table() for share in ("1/1", "3/4", "1/8"))
 
 
 def test_where_several_people_answered_the_vqa_accuracy_of_what_is_written_counts(model: ArrCocQwen) -> None:
