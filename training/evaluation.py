@@ -14,7 +14,8 @@ Where the budget goes by the relevance mass (Tokens.mass), K is each question's 
 scores (`tokens/kept` is the mean), those of the lines by the teacher, so that they stay what they are.
 
 Where several people answered a question, the base also answers it in its own words, and `eval/vqa_accuracy` is the
-official accuracy of that (`vqa_accuracy.py`), with the same four reference lines; each costs a generation.
+official accuracy of that (`vqa_accuracy.py`), with the same four reference lines; each costs a generation. In a set
+of both kinds a question with one right answer counts in them, too, as 0 or 1.
 A name behind another / is a type: of answer in `eval/vqa_accuracy/yes_no`, of question in
 `eval/vqa_accuracy_by_question/how_many` and, where there is one right answer, in `eval/accuracy/colour_of_shape`.
 
@@ -92,6 +93,7 @@ class Evaluator:
         count = min(len(self.samples), FIRST_LOOK) if first_look else len(self.samples)
         tally, references, sizes = Tally(), Tally(), Tally()
         pictures: tuple[Picture, ...] = ()
+        several = False
         model = self.passes.model
         model.selector.eval()
         chunks = -(-count // self.chunk)
@@ -114,10 +116,10 @@ class Evaluator:
             sizes.add(KEPT, counts.tolist() if is_ours else ())
             sizes.add(TOTAL, chunk.seen.present.sum(1).tolist() if is_ours else ())
             batch = chunk.batch
-            if chunk.several:
-                self._score(chunk, kept, measured)
-            alone = [row for row, people in enumerate(batch.people) if not people]
+            several |= chunk.several
             right, kinds = reading.right.tolist(), batch.question_types
+            self._score(chunk, kept, right, measured)
+            alone = [row for row, people in enumerate(batch.people) if not people]
             measured.add_by_type("accuracy", [right[row] for row in alone], [kinds[row] for row in alone])
             if first == 0 and self.pictures:
                 drawn = slice(0, min(self.pictures, len(chunk.asked)))
@@ -126,6 +128,9 @@ class Evaluator:
                     given = model.words(reading.guesses)
                     pictures = tuple(self._draw(chunk, scores, kept, given, weights.tolist()))
         model.selector.train()
+        if not several:
+            tally.forget("vqa_accuracy")
+            references.forget("vqa_accuracy")
         means = tally.means(self.world)
         means = {f"eval/{name}": mean for name, mean in (means if last else without_many_types(means)).items()}
         if not self.references:
@@ -164,26 +169,29 @@ class Evaluator:
         }
         for name, tokens in kept.items():
             reading = full if name == "full" else self.passes.read(chunk.seen, chunk.asked, tokens)
-            tally.add(f"accuracy_{name}", reading.right.tolist())
-            if chunk.several:
-                tally.add(f"vqa_accuracy_{name}", [value for value, _ in self._scores_of(chunk, tokens)])
+            right = reading.right.tolist()
+            tally.add(f"accuracy_{name}", right)
+            tally.add(f"vqa_accuracy_{name}", self._scores_of(chunk, tokens, right))
 
-    def _score(self, chunk: _Chunk, kept: Tensor, tally: Tally) -> None:
-        """The VQA accuracy of answers in the base's own words: over all, by type of answer, by type of question."""
-        scores = self._scores_of(chunk, kept)
-        values, rows = [value for value, _ in scores], [row for _, row in scores]
-        tally.add("vqa_accuracy", values)
-        tally.add_by_type("vqa_accuracy", values, [chunk.batch.answer_types[row] for row in rows])
-        tally.add_by_type("vqa_accuracy_by_question", values, [chunk.batch.question_types[row] for row in rows])
+    def _score(self, chunk: _Chunk, kept: Tensor, right: list[bool], tally: Tally) -> None:
+        """The VQA accuracy of answers in the base's own words: over all, and of what several people answered by type of
+        answer and by type of question."""
+        scores, batch = self._scores_of(chunk, kept, right), chunk.batch
+        tally.add("vqa_accuracy", scores)
+        rows = [row for row, people in enumerate(batch.people) if people]
+        values = [scores[row] for row in rows]
+        tally.add_by_type("vqa_accuracy", values, [batch.answer_types[row] for row in rows])
+        tally.add_by_type("vqa_accuracy_by_question", values, [batch.question_types[row] for row in rows])
 
-    def _scores_of(self, chunk: _Chunk, kept: Tensor) -> list[tuple[float, int]]:
-        """The VQA accuracy of each question that several people answered, and its row."""
+    def _scores_of(self, chunk: _Chunk, kept: Tensor, right: list[bool]) -> list[float]:
+        """Of each question that several people answered the VQA accuracy, of each other one whether it is `right`."""
+        if not chunk.several:
+            return list(map(float, right))
         asked = self.passes.model.ask(chunk.batch.questions, None, chunk.seen.grids)
         texts = self.passes.generate(chunk.seen, asked, kept, on_all_ranks=self.world.size > 1)
         return [
-            (vqa_accuracy(text, people), row)
-            for row, (text, people) in enumerate(zip(texts, chunk.batch.people, strict=True))
-            if people
+            vqa_accuracy(text, people) if people else float(alone)
+            for text, people, alone in zip(texts, chunk.batch.people, right, strict=True)
         ]
 
     def _draw(

@@ -30,6 +30,11 @@ class Tally:
             if kind:
                 self.add(f"{name}/{metric_name(kind)}", [value])
 
+    def forget(self, name: str) -> None:
+        """All metrics whose names begin so."""
+        for held in [one for one in self.sums if one.startswith(name)]:
+            del self.sums[held], self.counts[held]
+
     def means(self, world: World) -> dict[str, float]:
         """Over all ranks, each of which has to call this."""
         parts = [(self.sums, self.counts)]
