@@ -52,7 +52,7 @@ class _Annotated(NamedTuple):
     """What VQAv2 holds of one question; kept small, for there are 443,757 of them with ten answers each."""
 
     question: str
-    question_id: int
+    question_id: int | str
     image_id: int
     answer: str
     answers: tuple[str, ...]
@@ -62,7 +62,7 @@ class _Annotated(NamedTuple):
 
 class VqaFiles:
     """VQAv2 in its own format. Raises ConfigError when a file is not there, or the folder of the split's pictures is
-    not; and, unless `bad` ones are skipped, when one of them is not."""
+    not; and DataError, unless `bad` ones are skipped, when one of them is not."""
 
     window = 0
 
@@ -197,11 +197,12 @@ def _annotated(questions: Path, annotations: Path, count: int) -> list[_Annotate
     return rows
 
 
-def _id(held: Any, file: Path) -> int:
+def _id(held: Any, file: Path) -> int | str:
+    """A number in VQAv2 itself; others that use its form count in texts."""
     number = held.get("question_id") if isinstance(held, dict) else None
-    if not isinstance(number, int):
+    if not isinstance(number, int | str):
         raise ConfigError(
-            f"{file} has {shown(held)} without a number under question_id, so it is not as VQAv2 writes it",
+            f"{file} has {shown(held)} without a question_id, so it is not as VQAv2 writes it",
             remedy=_AS_GIVEN_OUT,
         )
     return number

@@ -95,9 +95,11 @@ class StreamedRows:
                 "checkpoint.",
             ) from error
         except (ValueError, RuntimeError, DatasetsError) as error:  # of whatever parses the file
-            raise ConfigError(
+            # Not final, as a wrong configuration is: half a file that the network gave is no JSON either.
+            raise RunError(
                 f"{self.title} cannot be read at row {first:,} or soon after: {_cause(error)}",
-                remedy="Repair that file of the data set, or take fewer rows (data.max_train_samples).",
+                remedy="Start again: the run goes on from its last checkpoint. If it ends at the same row, repair that "
+                "file of the data set, or take fewer rows (data.max_train_samples).",
             ) from error
         self._first = first
         if len(self._held) < wanted:

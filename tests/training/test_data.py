@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arrcoc_core.errors import ConfigError, DataError
+from arrcoc_core.errors import ConfigError, DataError, RunError
 from arrcoc_core.experiment import Data
 from training.batches import Collate, Forwards, Order, load_batches
 from training.data import Synthetic, open_samples
@@ -312,5 +312,6 @@ def test_a_stream_that_is_damaged_further_on_is_said_plainly(vqa_folder: Path) -
     sound = vqa_folder / "data" / "train-0.parquet"
     sound.with_name("train-1.parquet").write_bytes(sound.read_bytes()[:-100])
     train, _ = open_samples(data(max_train_samples=20, streaming=True), str(vqa_folder), 3)
-    with pytest.raises(ConfigError, match=r"vqa \(train\) cannot be read at row 0 or soon after: .*Parquet magic"):
+    with pytest.raises(RunError, match=r"vqa \(train\) cannot be read at row 0 or soon after: .*Parquet magic") as said:
         train.get(15)
+    assert said.value.exit_code == 1, "half a file that the network gave is tried again, as any failure is"

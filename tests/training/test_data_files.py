@@ -259,11 +259,11 @@ def unlike_vqav2(at: Path) -> None:
             lambda at: (at / "annotations" / "v2_mscoco_train2014_annotations.json").write_text(
                 '{"annotations": [{"id": 9000}]}'
             ),
-            r"annotations.json has \{'id': 9000\} without a number under question_id",
+            r"annotations.json has \{'id': 9000\} without a question_id",
         ),
         (
             lambda at: (at / "v2_OpenEnded_mscoco_train2014_questions.json").write_text('{"questions": ["why?"]}'),
-            "questions.json has 'why.' without a number under question_id",
+            "questions.json has 'why.' without a question_id",
         ),
     ],
 )
