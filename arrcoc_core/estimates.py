@@ -172,8 +172,8 @@ def _operations(resolved: ResolvedExperiment, work: _Work) -> float:
 
     Of training the passes of the objective (`_trained_passes`); of an evaluation the selector's two (its own question,
     another's), and once the reference lines (all tokens, random, uniform, teacher: training/evaluation.py). Where
-    people answered, each of these evaluations also generates, which reads the kept tokens once more and then
-    `ANSWER_TOKENS` one by one. The vision encoder reads every picture whole, each time.
+    people answered, each of these evaluations, and each reference line, also generates, which reads the kept tokens
+    once more and then `ANSWER_TOKENS` one by one. The vision encoder reads every picture whole, each time.
     """
     experiment, seen = resolved.experiment, resolved.visual_tokens
     base, train = BASES[experiment.model.base], experiment.train
@@ -187,7 +187,7 @@ def _operations(resolved: ResolvedExperiment, work: _Work) -> float:
     written = token * ANSWER_TOKENS if experiment.data.dataset not in SYNTHETIC else 0.0
     generated = (kept + written, whole + written) if written else (0.0, 0.0)
     evaluated = work.evaluated * (look + 2 * kept + generated[0])
-    referred = experiment.evaluation.samples * (whole + 3 * kept + generated[1])
+    referred = experiment.evaluation.samples * (whole + 3 * kept + generated[1] + 3 * generated[0])
     return training + evaluated + referred
 
 

@@ -9,40 +9,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+
+if TYPE_CHECKING:
+    from training.model.seeing import Seen
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Of B questions. counts: visual tokens of each; each call draws anew, with 0 in the padding of shorter rows."""
+    """Of B questions. counts: visual tokens of each; width: N, of the row. Each call draws anew, 0 in the padding."""
 
     generators: tuple[torch.Generator, ...]
     counts: tuple[int, ...]
+    width: int
 
     @staticmethod
-    def of(seeds: Sequence[int], counts: Sequence[int], device: torch.device) -> Noise:
-        """Raises ValueError unless there is a seed for each question."""
-        generators = tuple(torch.Generator(device).manual_seed(seed) for seed, _ in zip(seeds, counts, strict=True))
-        return Noise(generators, tuple(counts))
+    def of(seeds: Sequence[int], seen: Seen) -> Noise:
+        """For what the questions are about. Raises ValueError unless there is a seed for each of them."""
+        device = seen.present.device
+        if len(seeds) != len(seen):
+            raise ValueError(f"{len(seeds)} seeds for {len(seen)} questions")
+        generators = tuple(torch.Generator(device).manual_seed(seed) for seed in seeds)
+        return Noise(generators, seen.counts, seen.count)
 
     def uniform(self) -> Tensor:
         """0 to below 1: [B, N], float32."""
         return self._drawn(torch.rand, ())
 
-    def normal(self, width: int) -> Tensor:
-        """Mean 0, variance 1: [B, N, width], float32."""
-        return self._drawn(torch.randn, (width,))
+    def normal(self, size: int) -> Tensor:
+        """Mean 0, variance 1: [B, N, size], float32."""
+        return self._drawn(torch.randn, (size,))
 
     def _drawn(self, draw: Callable[..., Tensor], of_each: tuple[int, ...]) -> Tensor:
-        rows = [
-            draw(count, *of_each, generator=generator, device=generator.device)
-            for generator, count in zip(self.generators, self.counts, strict=True)
-        ]
-        return pad_sequence(rows, batch_first=True)
+        rows = torch.zeros(len(self.counts), self.width, *of_each, device=self.generators[0].device)
+        for row, generator, count in zip(rows, self.generators, self.counts, strict=True):
+            row[:count] = draw(count, *of_each, generator=generator, device=generator.device)
+        return rows
 
 
 def noise_seeds(seed: int, step: int, first: int, count: int) -> list[int]:

@@ -92,7 +92,7 @@ class Passes:
         else:
             scores = self.model.scores(seen, asked)
         keep = budget.counts(scores.detach(), seen.present, batch.questions)
-        noise = Noise.of(seeds, seen.counts, scores.device)
+        noise = Noise.of(seeds, seen)
         with self.precision():
             return objective(Step(self.model, seen, asked, scores, keep, noise, progress, selections))
 

@@ -241,9 +241,11 @@ def check_resume(selectors: Sequence[bytes], rows: Sequence[Sequence[Row]], at: 
 
 
 def _short(whole: Experiment, samples: int, epochs: int, per_step: int, steps: int) -> Experiment:
+    # No more questions a pass than in the experiment, where more may not fit.
+    a_pass = next(n for n in range(min(per_step, whole.train.batch_size), 0, -1) if per_step % n == 0)
     return whole.but(
         data=whole.data.but(max_train_samples=samples, num_workers=0),
-        train=whole.train.but(batch_size=per_step, gradient_accumulation_steps=1, epochs=epochs),
+        train=whole.train.but(batch_size=a_pass, gradient_accumulation_steps=per_step // a_pass, epochs=epochs),
         evaluation=whole.evaluation.but(
             every_n_steps=max(1, steps // 4), samples=min(HELD_OUT, whole.evaluation.samples), pictures=0
         ),

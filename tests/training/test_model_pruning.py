@@ -196,6 +196,11 @@ def test_a_recorder_reads_the_same_row_from_every_kind_of_mask() -> None:
         recorder.add(query, key, mask, scaling=0.3)
         rows.append(recorder.mean)
     expected = (query @ key.repeat_interleave(2, 1).transpose(2, 3) * 0.3 + additive).softmax(-1).mean(1)
+    with torch.autocast("cpu", torch.bfloat16):  # what the base computes in does not blur what the teacher says
+        recorder = Recorder(columns)
+        recorder.add(query, key, causal, scaling=0.3)
+        assert (query @ key.repeat_interleave(2, 1).transpose(2, 3)).dtype == torch.bfloat16
+    rows.append(recorder.mean)
     for row in rows:
         torch.testing.assert_close(row, expected[torch.arange(2), columns])
     with pytest.raises(RuntimeError, match="nothing was recorded"):

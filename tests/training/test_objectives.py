@@ -42,7 +42,7 @@ def step(model: ArrCocQwen, batch: Batch) -> Step:
 
 
 def noise_of(seen: Seen, seed: int = 0) -> Noise:
-    return Noise.of(noise_seeds(seed, 1, 0, len(seen)), seen.counts, torch.device("cpu"))
+    return Noise.of(noise_seeds(seed, 1, 0, len(seen)), seen)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

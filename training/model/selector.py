@@ -209,8 +209,8 @@ def _statistics(maps: Tensor, present: Tensor) -> Tensor:
 
 
 def _root(variance: Tensor) -> Tensor:
-    """The deviation; where all tokens are alike, as one token alone is, with a gradient of 0 and not of 0 / 0."""
-    return variance.clamp_min(_ALIKE).sqrt()
+    """The deviation; 0 where all tokens are alike, as one token alone is, with a gradient of 0 and not of 0 / 0."""
+    return torch.where(variance > _ALIKE, variance.clamp_min(_ALIKE).sqrt(), 0.0)
 
 
 def allocate(scores: Tensor, budget: int | Tensor, present: Tensor | None = None) -> Tensor:
