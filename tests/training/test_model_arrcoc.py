@@ -61,6 +61,11 @@ def _with(change: dict[str, object | None]) -> Callable[[Path], None]:
     return spoil
 
 
+def _prepared(**change: object) -> Callable[[Path], object]:
+    sound = {"image": {"size": 64, "visual_tokens": 64}, "text": {"max_seq_length": 64}, "keep": 4}
+    return lambda folder: (folder / PROCESSOR).write_text(json.dumps(sound | change))
+
+
 def _cut(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:1000])
 
@@ -85,6 +90,9 @@ def _of_another_width(folder: Path) -> None:
             lambda folder: (folder / PROCESSOR).write_text('{"processor_class": "Qwen3VLProcessor"}'),
             "processor.json does not say how .*: KeyError: 'image'",
         ),
+        (_prepared(share="an eighth"), "processor.json does not say how .*'an eighth' is no number"),
+        (_prepared(image={"size": 64, "resize": "round"}), "processor.json does not say how .*'round' is no way"),
+        (_prepared(text={"max_seq_length": 64, "question": 5}), "processor.json does not say how .*5 is no text"),
     ],
 )
 def test_a_result_that_is_damaged_or_of_another_base_is_refused(

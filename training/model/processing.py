@@ -17,12 +17,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arrcoc_core.errors import ConfigError
+from arrcoc_core.experiment import Resize
 from training.decoding import as_rgb
 from training.model.budget import Budget
 from training.model.files import PROCESSOR
@@ -96,15 +97,26 @@ class Processor:
 
 def _read(held: dict[str, Any]) -> Processor:
     image, text = held["image"], held["text"]
-    sizing = Sizing(  # an older version knew squares only
-        image.get("resize", "square"),
+    resize = image.get("resize", "square")  # an older version knew squares only
+    if resize not in get_args(Resize):
+        raise TypeError(f"{resize!r} is no way to resize")
+    sizing = Sizing(
+        resize,
         _whole(image["size"]),
         _whole(image.get("min_pixels", 0)),
         _whole(image.get("multiple_of", 1)),
     )
-    budget = Budget(_whole(held["keep"]), held.get("share", 0.0), held.get("mass", 0.0))
+    budget = Budget(_whole(held["keep"]), _number(held.get("share", 0.0)), _number(held.get("mass", 0.0)))
     prompt = text.get("question", "{question}")
+    if not isinstance(prompt, str):
+        raise TypeError(f"{prompt!r} is no text")
     return Processor(sizing, _whole(image["visual_tokens"]), _whole(text["max_seq_length"]), budget, prompt)
+
+
+def _number(held: Any) -> float:
+    if not isinstance(held, int | float):
+        raise TypeError(f"{held!r} is no number")
+    return held
 
 
 def _whole(held: Any) -> int:
