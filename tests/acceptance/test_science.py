@@ -27,6 +27,7 @@ RULES_TO_BEAT = ("random", "uniform", "edges", "cosine", "diversity")
 Record = Callable[..., None]
 
 
+@pytest.mark.timeout(1800)
 def test_the_hard_base_needs_the_right_tokens(full: bool) -> None:
     """What makes the set hard, of any trained selector's doing: no rule without a full pass comes near the teacher."""
     model = ArrCocQwen.from_base("tiny-hard")
