@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,15 @@ class Comparison:
 
     def against(self, name: str, other: str, keep: int) -> Difference:
         """Accuracy of one selector less another's at K = `keep`."""
-        return difference(self.line(name).right[keep], self.line(other).right[keep])
+        of = (name, other, keep)
+        if of not in self._differed:
+            self._differed[of] = difference(self.line(name).right[keep], self.line(other).right[keep])
+        return self._differed[of]
+
+    @cached_property
+    def _differed(self) -> dict[tuple[str, str, int], Difference]:
+        """What `against` has found: a bootstrap takes a second, and table, file and figures each ask for all."""
+        return {}
 
     def trained(self) -> list[Line]:
         return [line for line in self.lines if line.runs]
