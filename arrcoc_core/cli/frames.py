@@ -133,7 +133,9 @@ def _gauge(run: Run, columns: int) -> list[str]:
             track[_place(run.summary[name], size)] = mark
             legend.append(f"{mark} {labels[name]} {percent(run.summary[name])}")
     track[_place(run.summary[judged], size)] = "●"
-    return [f"{'0 to 100 %':<19} {'':>10}  {''.join(track)}", f"{'':<32}{paint('  '.join(legend), 'muted')}"]
+    words = "  ".join(legend)
+    indent = max(0, min(32, columns - 1 - len(words)))  # below the line, where that leaves room for all of it
+    return [f"{'0 to 100 %':<19} {'':>10}  {''.join(track)}", " " * indent + paint(words, "muted")]
 
 
 def _place(share: float, size: int) -> int:

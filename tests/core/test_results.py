@@ -124,7 +124,10 @@ def test_where_several_people_answered_the_vqa_accuracy_is_what_a_run_comes_to(r
     assert result.next_step.text == "It loses 12.5 points to all tokens: try twice as many, 8 of 64."
 
 
-def test_doors_show_the_vqa_accuracy_where_there_is_one(resolved: ResolvedExperiment, tmp_path: Path) -> None:
+def test_doors_show_the_vqa_accuracy_where_there_is_one(
+    resolved: ResolvedExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")  # where the line of references is the longest that fits
     assert (accuracy_text(GOOD), accuracy_text(BY_PEOPLE), accuracy_text({})) == ("98.6 %", "62.5 % VQA", "—")
     assert all_judged_by([BY_PEOPLE, {}]) == "eval/vqa_accuracy"
     assert all_judged_by([BY_PEOPLE, GOOD]) == all_judged_by([]) == "eval/accuracy"
