@@ -22,14 +22,12 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
 """Metric, its name, what it is."""
 NAMES: Mapping[str, str] = {VQA_ACCURACY: "VQA accuracy", ACCURACY: "accuracy"}
 """The metrics that a selector can be judged by, as they are called in words."""
-
-
 _MARKS: Mapping[str, str] = {VQA_ACCURACY: "VQA", ACCURACY: ""}
 
 
 def judged_by(values: Container[str]) -> str:
     """The metric that says how good a selector is, of those that an evaluation has: the accuracy that the data set's
-    own benchmark reports, where there is one. Behind it, `_full` and the other names of `REFERENCES` are its lines."""
+    own benchmark reports, where there is one. `references_of` has its lines."""
     return VQA_ACCURACY if VQA_ACCURACY in values else ACCURACY
 
 

@@ -40,7 +40,7 @@ from training.passes import Passes
 from training.selectors import RULES, View
 from training.selectors.searching import search
 from training.trained import Trained, load_trained
-from training.vqa_accuracy import vqa_accuracy
+from training.vqa_accuracy import vqa_accuracies
 
 CHUNK = 64  # questions per pass
 BUDGETS = "1/2,1/4,1/8,1/16"
@@ -282,16 +282,9 @@ def _judged(view: View, samples: Sequence[Sample], free: Asked | None, kept: Ten
     """
     if free is None:
         return view.read(kept).right
-    values = [
-        vqa_accuracy(text, sample.answers) if sample.answers else -1.0
-        for text, sample in zip(view.passes.generate(view.seen, free, kept), samples, strict=True)
-    ]
-    judged = torch.tensor(values)
-    return (
-        judged
-        if all(sample.answers for sample in samples)
-        else torch.where(judged < 0, view.read(kept).right.cpu().float(), judged)
-    )
+    people = [sample.answers for sample in samples]
+    right = [False] * len(samples) if all(people) else view.read(kept).right.tolist()
+    return torch.tensor(vqa_accuracies(view.passes.generate(view.seen, free, kept), people, right))
 
 
 def _views(

@@ -40,7 +40,7 @@ from training.pictures import composite, weights_in_words
 from training.samples import Samples
 from training.tally import Tally, without_many_types
 from training.tracking import Picture
-from training.vqa_accuracy import vqa_accuracy
+from training.vqa_accuracy import vqa_accuracies
 
 if TYPE_CHECKING:
     from training.model.prompts import Asked
@@ -189,10 +189,7 @@ class Evaluator:
             return list(map(float, right))
         asked = self.passes.model.ask(chunk.batch.questions, None, chunk.seen.grids)
         texts = self.passes.generate(chunk.seen, asked, kept, on_all_ranks=self.world.size > 1)
-        return [
-            vqa_accuracy(text, people) if people else float(alone)
-            for text, people, alone in zip(texts, chunk.batch.people, right, strict=True)
-        ]
+        return vqa_accuracies(texts, chunk.batch.people, right)
 
     def _draw(
         self, chunk: _Chunk, scores: Tensor, kept: Tensor, given: list[str], weights: list[list[float]]

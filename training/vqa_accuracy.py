@@ -66,6 +66,15 @@ def vqa_accuracy(given: str, people: Sequence[str]) -> float:
     return (of_others + (count - matches) * min(1.0, matches / ENOUGH)) / count
 
 
+def vqa_accuracies(given: Sequence[str], people: Sequence[Sequence[str]], right: Sequence[bool]) -> list[float]:
+    """Of each question, in a set of both kinds: the accuracy of what is `given` where several people answered it, else
+    whether it is `right`, 0 or 1."""
+    return [
+        vqa_accuracy(text, said) if said else float(alone)
+        for text, said, alone in zip(given, people, right, strict=True)
+    ]
+
+
 def normalised(answer: str) -> str:
     """An answer in the form in which answers are compared."""
     words = _without_marks(answer.replace("\n", " ").replace("\t", " ").strip()).lower().split()
